@@ -42,7 +42,7 @@ class Disk:
 
     def __init__(self, spec, index):
         size, *words = spec.split(",")
-        self.size = 0 if size == "-" else size_bytes(size)
+        self.size = size_bytes(size)
         self.index, self.errors, self.limits = index, [], {}
         self.key = {"name": f"d{index}", "cache": "writeback", "fua": "off", "discard": "on"}
         for word in words:
