@@ -158,7 +158,7 @@ int dm_sync_create_step(const struct dm_sync_state *s, unsigned int stop_at, boo
 
 u32 dm_sync_allowed_ops(const struct dm_sync_state *s, const struct dm_sync_facts *f,
 			u32 *with_force);
-const char *dm_sync_matrix_cell(u8 sync_type, unsigned int op, u8 copy_state);
+char dm_sync_matrix_cell(u8 sync_type, unsigned int op, u8 copy_state, char *note);
 bool dm_sync_op_built(unsigned int op);
 
 int dm_sync_derive_mode(const struct dm_sync_state *s);
