@@ -156,16 +156,20 @@ static u64 cap_cost(const struct dm_sync_pace *p, unsigned int bytes)
 	return div64_u64(bytes * PACE_SEC, p->rate);
 }
 
-/* When the cap allows a job: the budget never overdrawn by more than the burst. */
+/*
+ * When the cap allows a job: when the budget is overdrawn by no more than the
+ * burst after it, or by the job itself, where that is more.
+ */
 static u64 cap_due(const struct dm_sync_pace *p, unsigned int bytes)
 {
-	u64 cost, spare;
+	u64 cost, spare = DM_SYNC_PACE_CREDIT;
 
 	if (!p->rate)
 		return 0;
 	cost = cap_cost(p, bytes);
-	spare = cost < DM_SYNC_PACE_BURST ? DM_SYNC_PACE_BURST - cost : 0;
-	return p->cap_next > spare ? p->cap_next - spare : 0;
+	if (cost + spare < DM_SYNC_PACE_BURST)
+		spare = DM_SYNC_PACE_BURST - cost;
+	return p->cap_next - min(p->cap_next, spare);
 }
 
 /* What stands in the way when nobody does: the slower device. */
