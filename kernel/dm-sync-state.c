@@ -1065,8 +1065,8 @@ static bool percent_known(const struct dm_sync_state *s, const struct dm_sync_fa
  * @remaining: what of it is not there yet, in the same unit; more than @total counts as @total
  *
  * Rounded down, so that 100 means that nothing remains; while data moves it stays below 100 until
- * the CopyState says so. Found by multiplication: a division of 64 bits is a call in 32-bit
- * kernels.
+ * the CopyState says so; beyond 2^56 units the last bits are dropped, to the low side. Found by
+ * multiplication: a division of 64 bits is a call in 32-bit kernels.
  *
  * Return: 0 to 100, or -1 for NULL.
  */

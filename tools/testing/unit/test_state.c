@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which operation a mirror admits: every cell of the admission matrix with every combination of
+ * what its footnotes depend on, the obligations ("Requires ..."), operations in flight, and
+ * numbers that are none.
+ */
+#include "state_table.h"
+
+static const char *const matrix[] = {
+/*	| op | In | Pr | Un | Sy | Br | Fr | Sp | Ia | Su | Fo | Ab | Sk | */
+	"| 2 Abort | – | – | ✓ | – | – | – | – | – | – | – | n | – |",
+	"| 4 Activate | ✓P | ✓ | n | n | – | – | – | ✓ | – | – | – | – |",
+	"| 7 Deactivate | n P | – | ✓ | ✓ | ✓P | ✓P | ✓P | n | ✓P | – | – | ✓P |",
+	"| 8 Detach | ✓ | ✓ | F | ✓ | F¹ | ✓² | ✓ | ✓² | ✓² | ✓³ | F | ✓ |",
+	"| 9 Dissolve | – | – | F | ✓ | F¹ | ✓² | ✓ | ✓² | ✓² | – | F | ✓ |",
+	"| 10 Failover | – | – | F | ✓ | ✓⁴ | ✓⁴ | ✓ | ✓⁴ | ✓⁴ | n | – | F |",
+	"| 11 Failback | – | – | – | – | – | – | – | – | – | ✓ | – | – |",
+	"| 12 Fracture | – | – | ✓ | ✓ | – | n | –⁵ | – | ✓ | – | – | – |",
+	"| 14 Resync | – | – | n | n | ✓ | ✓ | ✓ | – | – | – | ✓ | ✓ |",
+	"| 15 Restore | – | – | – | n | ✓⁶ | ✓⁴ | ✓ | – | – | – | – | ✓ |",
+	"| 16 Resume | – | – | – | – | – | – | – | – | ✓ | – | – | – |",
+	"| 17 Reset mode | ✓ | ✓ | ✓ | ✓ | ✓ | ✓ | ✓ | ✓ | ✓⁷ | – | ✓ | ✓ |",
+	"| 18 Reset mode | ✓ | ✓ | ✓ | ✓ | ✓ | ✓ | ✓ | ✓ | ✓⁷ | – | ✓ | ✓ |",
+	"| 19 Return | N | N | N | N | N | N | N | N | N | N | N | N |",
+	"| 20 Reverse | – | – | – | ✓ | – | ✓ | ✓ | – | ✓⁷ | ✓ | – | – |",
+	"| 21 Split | – | – | – | ✓ | – | – | n | – | ✓⁸ | – | – | – |",
+	"| 22 Suspend | – | – | ✓ | ✓ | – | – | – | – | n | – | – | – |",
+	"| 23 Prepare | ✓ | n | – | – | ✓ | ✓ | ✓ | ✓ | – | – | ✓ | ✓ |",
+	"| 24 Prepare | ✓ | n | – | – | ✓ | ✓ | ✓ | ✓ | – | – | ✓ | ✓ |",
+	"| 25 | N | N | N | N | N | N | N | N | N | N | N | N |",
+	"| 26 | N | N | N | N | N | N | N | N | N | N | N | N |",
+	"| 27 Reset Replica | N | N | N | N | N | N | N | N | N | N | N | N |",
+};
+
+#define ROWS	(sizeof(matrix) / sizeof(matrix[0]))
+
+static const char *const verdicts[] = {
+	"ok", "no-op", "force", "refused", "busy", "unsupported", "invalid",
+};
+
+/* The specification's numbers of operations that this version refuses as Not Supported. */
+static bool not_built(int op)
+{
+	return op == 10 || op == 11 || op == 18 || op == 20;
+}
+
+/* The footnotes, in the specification's order. */
+static enum dm_sync_admit noted(const char *cell, const struct dm_sync_facts *f)
+{
+	bool force = cell[0] == 'F';
+
+	if (strstr(cell, "¹"))
+		return f->was_synced ? DM_SYNC_ADMIT_OK : DM_SYNC_ADMIT_FORCE;
+	if (strstr(cell, "²"))
+		return f->ever_synced ? DM_SYNC_ADMIT_OK : DM_SYNC_ADMIT_FORCE;
+	if (strstr(cell, "⁴"))
+		return f->replica_consistent ? DM_SYNC_ADMIT_OK : DM_SYNC_ADMIT_FORCE;
+	if (strstr(cell, "⁶"))
+		return f->source_ok && f->replica_consistent ? DM_SYNC_ADMIT_OK :
+		       DM_SYNC_ADMIT_REFUSED;
+	if (strstr(cell, "⁷"))
+		return f->held_writes ? DM_SYNC_ADMIT_BUSY : DM_SYNC_ADMIT_OK;
+	if (strstr(cell, "⁸"))
+		return f->was_synced ? DM_SYNC_ADMIT_OK : DM_SYNC_ADMIT_REFUSED;
+	return force ? DM_SYNC_ADMIT_FORCE : DM_SYNC_ADMIT_OK;
+}
+
+/*
+ * Broken with cause restore-incomplete "admits Restore (again), or Resync+Force". What else leads
+ * to the half restored source being taken for the truth, or ends the pair on it, needs force too.
+ */
+static bool half_restored(int op, const struct dm_sync_facts *f, enum dm_sync_admit *want)
+{
+	if (!f->restore_incomplete)
+		return false;
+	switch (op) {
+	case 15:
+		*want = f->source_ok ? DM_SYNC_ADMIT_OK : DM_SYNC_ADMIT_REFUSED;
+		return true;
+	case 7: case 8: case 9: case 14: case 23: case 24:
+		*want = DM_SYNC_ADMIT_FORCE;
+		return true;
+	}
+	return false;
+}
+
+static enum dm_sync_admit wanted(const char *cell, int op, int copy_state,
+				 const struct dm_sync_facts *f, bool force)
+{
+	enum dm_sync_admit want;
+
+	if (!strcmp(cell, "N") || not_built(op))
+		return DM_SYNC_ADMIT_UNSUPPORTED;
+	if (!strncmp(cell, "–", strlen("–")))
+		return DM_SYNC_ADMIT_REFUSED;
+	if (cell[0] == 'n' || op == 17)
+		return DM_SYNC_ADMIT_NOOP;
+	if (copy_state != 5 || !half_restored(op, f, &want))
+		want = noted(cell, f);
+	return want == DM_SYNC_ADMIT_FORCE && force ? DM_SYNC_ADMIT_OK : want;
+}
+
+/* Asks, and checks that a sentence comes with the answer exactly where one is due. */
+static enum dm_sync_admit ask(const struct dm_sync_state *s, const struct dm_sync_facts *f,
+			      unsigned int op, bool force)
+{
+	const char *why = "not set";
+	enum dm_sync_admit got = dm_sync_admit(s, f, op, force, &why);
+	bool due = got != DM_SYNC_ADMIT_OK && got != DM_SYNC_ADMIT_NOOP;
+
+	if (due != (why != NULL) || (why && (!*why || strlen(why) >= 80)))
+		expect(false, "op %u at %d/%d: %s, sentence: %s", op, s->copy_state, s->progress,
+		       verdicts[got], why ? why : "none");
+	return got;
+}
+
+static void check_cell(const char *cell, int op, int copy_state, int progress)
+{
+	struct dm_sync_state s = mirror(copy_state, progress, 15);
+
+	for (unsigned int bits = 0; bits < 2u << FACTS; bits++) {
+		bool force = bits >> FACTS;
+		struct dm_sync_facts f = facts_of(bits);
+		enum dm_sync_admit got = ask(&s, &f, (unsigned int)op, force);
+		enum dm_sync_admit want = wanted(cell, op, copy_state, &f, force);
+
+		expect(got == want, "op %d at %d/%d, facts %x, force %d: %s, expected %s", op,
+		       copy_state, progress, bits & ((1u << FACTS) - 1), force, verdicts[got],
+		       verdicts[want]);
+	}
+}
+
+/* Every cell with every combination of facts, with and without force. */
+static void test_matrix(void)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		const char *row = matrix[i];
+		char name[32], cell[16];
+		int op;
+
+		row = next_cell(row, name, sizeof(name));
+		op = atoi(name);
+		for (int c = 0; c < STATE_COLUMNS; c++) {
+			int copy_state = state_columns[c].copy_state;
+
+			row = next_cell(row, cell, sizeof(cell));
+			check_cell(cell, op, copy_state, settled_progress(copy_state));
+			if (copy_state == 3) {
+				check_cell(cell, op, 3, 6);
+				check_cell(cell, op, 3, 20);
+			}
+		}
+		point("admission: %s", name);
+	}
+}
+
+/* The stored matrix itself, including the rows that are masked for now. */
+static void test_cells(void)
+{
+	static const char *const notes[] = { "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸" };
+
+	for (size_t i = 0; i < ROWS; i++) {
+		const char *row = matrix[i];
+		char name[32], cell[16];
+
+		row = next_cell(row, name, sizeof(name));
+		for (int c = 0; c < STATE_COLUMNS; c++) {
+			char note, got, want, want_note = ' ';
+
+			row = next_cell(row, cell, sizeof(cell));
+			got = dm_sync_matrix_cell(6, (unsigned int)atoi(name),
+						  (u8)state_columns[c].copy_state, &note);
+			want = !strncmp(cell, "✓", strlen("✓")) ? 'y' :
+			       !strncmp(cell, "–", strlen("–")) ? '-' : cell[0];
+			for (int n = 0; n < 8; n++)
+				if (strstr(cell, notes[n]))
+					want_note = (char)('1' + n);
+			if (strchr(cell, 'P'))
+				want_note = 'P';
+			expect(got == want && note == want_note, "%s, %s: %c%c, expected %c%c",
+			       name, state_columns[c].name, got, note, want, want_note);
+		}
+	}
+	point("the stored matrix is the specification's, masked rows included");
+	ok(dm_sync_matrix_cell(6, 5, 4, NULL) == ' ' && dm_sync_matrix_cell(6, 28, 4, NULL) == ' ' &&
+	   dm_sync_matrix_cell(7, 4, 4, NULL) == ' ' && dm_sync_matrix_cell(6, 4, 15, NULL) == ' ',
+	   "what is no cell is blank");
+}
+
+/* With an obligation: every operation not named is refused, whatever force says. */
+static void check_owed(int copy_state, int progress, const char *facts, const char *admitted,
+		       const char *noop)
+{
+	struct dm_sync_state s = mirror(copy_state, progress, 15);
+	struct dm_sync_facts f = facts_named(facts);
+
+	for (int op = 2; op <= 27; op++) {
+		bool unsupported = listed("3, 5, 6, 13, 10, 11, 18, 19, 20, 25, 26, 27", op);
+		enum dm_sync_admit want = unsupported ? DM_SYNC_ADMIT_UNSUPPORTED :
+					  listed(noop, op) ? DM_SYNC_ADMIT_NOOP :
+					  listed(admitted, op) ? DM_SYNC_ADMIT_OK :
+					  DM_SYNC_ADMIT_REFUSED;
+		enum dm_sync_admit got = ask(&s, &f, (unsigned int)op, true);
+
+		expect(got == want, "op %d at %d/%d: %s, expected %s", op, copy_state, progress,
+		       verdicts[got], verdicts[want]);
+	}
+	point("obligation %d/%d", copy_state, progress);
+}
+
+static void test_owed(void)
+{
+	check_owed(4, 17, "cews", "8, 9, 12, 21", "4, 17");
+	check_owed(6, 18, "cews", "7, 8, 9, 14, 23, 24", "17");
+	check_owed(7, 18, "cews", "7, 8, 9, 14, 23, 24", "17");
+	check_owed(5, 18, "cews", "7, 8, 9, 14, 15, 23, 24", "17");
+	check_owed(12, 18, "cews", "8, 9, 14, 23, 24", "2, 17");
+	check_owed(13, 18, "cews", "7, 8, 9, 14, 15, 23, 24", "17");
+	check_owed(11, 19, "cews", "4, 8", "17, 23, 24");
+	/* unknown: Broken, with nothing known about the replica: no restore from it */
+	check_owed(5, 0, "cews", "7, 8, 9, 14, 23, 24", "17");
+}
+
+static const struct dm_sync_facts best = {
+	.replica_consistent = true, .ever_synced = true, .was_synced = true, .source_ok = true,
+};
+
+/* What runs refuses everything else; only Abort gets through to what copies or prepares. */
+static void test_in_flight(void)
+{
+	for (int copy_state = 2; copy_state <= 13; copy_state++) {
+		for (int progress = 0; progress <= 20; progress++) {
+			struct dm_sync_state s = mirror(copy_state, progress, 15);
+
+			if (!listed("4, 5, 8, 9, 10, 11, 12, 13, 14, 16", progress) ||
+			    !dm_sync_pair_legal(s.copy_state, s.progress))
+				continue;
+			for (int op = 2; op <= 27; op++) {
+				enum dm_sync_admit want = DM_SYNC_ADMIT_BUSY;
+				enum dm_sync_admit want_force = DM_SYNC_ADMIT_BUSY;
+
+				if (listed("3, 5, 6, 13, 10, 11, 18, 19, 20, 25, 26, 27", op))
+					want = want_force = DM_SYNC_ADMIT_UNSUPPORTED;
+				else if (op == 2 && progress == 5)
+					want = want_force = DM_SYNC_ADMIT_OK;
+				else if (op == 2 && progress == 8)
+					want = DM_SYNC_ADMIT_FORCE, want_force = DM_SYNC_ADMIT_OK;
+				expect(ask(&s, &best, (unsigned int)op, false) == want &&
+				       ask(&s, &best, (unsigned int)op, true) == want_force,
+				       "op %d at %d/%d: expected %s", op, copy_state, progress,
+				       verdicts[want]);
+			}
+		}
+	}
+	point("an operation in flight refuses the others");
+}
+
+static void test_strangers(void)
+{
+	static const unsigned int none[] = { 0, 1, 28, 31, 32, 33, 99, 0x8000, 0xffff, ~0u };
+	struct dm_sync_state s = mirror(4, 2, 15);
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		expect(ask(&s, &best, none[i], true) == DM_SYNC_ADMIT_INVALID, "op %u", none[i]);
+	point("numbers that are no operation are invalid");
+
+	for (int type = 0; type < 256; type++) {
+		s.sync_type = (u8)type;
+		for (unsigned int op = 2; type != 6 && op <= 27; op++)
+			expect(ask(&s, &best, op, true) ==
+			       (type == 7 || type == 8 ? DM_SYNC_ADMIT_UNSUPPORTED :
+				DM_SYNC_ADMIT_INVALID), "op %u on type %d", op, type);
+	}
+	point("other types of pair are refused");
+
+	s = mirror(4, 2, 15);
+	s.copy_type = 2;
+	expect(ask(&s, &best, 12, true) == DM_SYNC_ADMIT_UNSUPPORTED, "asynchronous");
+	s.copy_type = 4;
+	expect(ask(&s, &best, 12, true) == DM_SYNC_ADMIT_INVALID, "no mirror's CopyType");
+	point("other CopyTypes are refused");
+
+	for (int copy_state = 0; copy_state < 256; copy_state++) {
+		s = mirror(copy_state, 2, 15);
+		if (copy_state < 2 || copy_state > 13)
+			expect(ask(&s, &best, 8, true) == (copy_state == 15 ?
+			       DM_SYNC_ADMIT_REFUSED : DM_SYNC_ADMIT_INVALID), "CopyState %d",
+			       copy_state);
+	}
+	point("states that are none, and the pair that has ended");
+}
+
+/* The bitmaps that are published say the same as asking one by one, in every state there is. */
+static void test_allowed(void)
+{
+	for (int copy_state = 0; copy_state < 16; copy_state++) {
+		for (int progress = 0; progress <= 20; progress++) {
+			for (unsigned int bits = 0; bits < 1u << FACTS; bits += 7) {
+				struct dm_sync_state s = mirror(copy_state, progress, 15);
+				struct dm_sync_facts f = facts_of(bits);
+				u32 want = 0, want_force = 0, got, force;
+
+				for (unsigned int op = 2; op <= 27; op++) {
+					enum dm_sync_admit a = ask(&s, &f, op, false);
+
+					if (a == DM_SYNC_ADMIT_OK || a == DM_SYNC_ADMIT_NOOP)
+						want |= 1u << op;
+					if (a == DM_SYNC_ADMIT_FORCE)
+						want_force |= 1u << op;
+				}
+				got = dm_sync_allowed_ops(&s, &f, &force);
+				expect(got == want && force == want_force, "at %d/%d", copy_state,
+				       progress);
+			}
+		}
+	}
+	point("allowed operations as bitmaps");
+}
+
+int main(void)
+{
+	plan(0);
+	test_matrix();
+	test_cells();
+	test_owed();
+	test_in_flight();
+	test_strangers();
+	test_allowed();
+	return done();
+}
