@@ -244,6 +244,27 @@ static void test_special(void)
 	point("transitions from states in which something runs or is owed");
 }
 
+/* Reset To Sync drains what an asynchronous mirror has not sent; without a backlog nothing moves. */
+static void test_drain(void)
+{
+	struct dm_sync_state s = mirror(4, 2, 15);
+	struct dm_sync_step during, after;
+	struct dm_sync_facts f = facts_named("");
+
+	s.copy_type = 2;
+	if (expect(dm_sync_transition(&s, &f, 17, &during, &after), "no transition")) {
+		same("Reset To Sync", &s, &during, "4/6/6", "15");
+		same("Reset To Sync", &s, &after, "4/2/6", "15");
+	}
+	f = facts_named("n");
+	if (expect(dm_sync_transition(&s, &f, 17, &during, &after), "no transition"))
+		same("Reset To Sync", &s, &during, "4/2/6", "15");
+	point("transition: 17 with a backlog");
+	s.progress = 6;
+	ok(dm_sync_event_step(&s, &f, DM_SYNC_EV_COPY_DONE, false, false, &after) &&
+	   after.copy_state == 4 && after.progress == 2, "the backlog has drained");
+}
+
 #define AUTO	1	/* recovery: auto */
 #define MARKED	2	/* some region is marked */
 
@@ -544,6 +565,7 @@ int main(void)
 	test_operations();
 	test_no_other();
 	test_special();
+	test_drain();
 	test_events();
 	test_pending_returns();
 	test_create();
