@@ -23,7 +23,7 @@ class Console:
         self.log, self.echo = log, echo
         self.lines, self.rest = [], b""
         self.started = self.ended = False
-        self.first = None
+        self.first, self.asked = None, 0
         self.why = ""
 
     def feed(self, data):

@@ -43,10 +43,15 @@ def natural(release):
 
 
 class Kernel:
-    """release, image, root (for modprobe -d), modules (a directory to bind, or '')."""
+    """release, image, root (for modprobe -d), modules (a directory to bind, or '').
 
-    def __init__(self, release, image, root, modules=""):
+    direct: the image may be decompressed here and started through PVH. Not that of a
+    kernel with KASAN: its PVH entry is instrumented and faults before there is a shadow.
+    """
+
+    def __init__(self, release, image, root, modules="", direct=True):
         self.release, self.image, self.root, self.modules = release, image, root, modules
+        self.direct = direct and platform.machine() == "x86_64"
         if not os.access(image, os.R_OK):
             raise VmError(f"cannot read {image}")
         if not os.path.isdir(os.path.join(root, "lib/modules", release)):
@@ -62,11 +67,8 @@ class Kernel:
         return path
 
     def boot_image(self):
-        """What QEMU loads: an ELF vmlinux where the image holds one."""
-        with open(self.image, "rb") as file:
-            if file.read(4) == b"\x7fELF":
-                return self.image
-        if platform.machine() != "x86_64":
+        """What QEMU loads: the ELF vmlinux where that is possible."""
+        if not self.direct:
             return self.image
         path = os.path.join(self.kept(), "vmlinux")
         if not os.path.exists(path):
@@ -152,20 +154,21 @@ def installed():
 
 def from_directory(path):
     """A build tree or an unpacked package."""
-    path = os.path.abspath(path)
+    path, direct = os.path.abspath(path), True
     mark = os.path.join(path, "include/config/kernel.release")
     if os.path.exists(mark):
         with open(mark, encoding="ascii") as file:
             release = file.read().strip()
-        images = [os.path.join(path, "vmlinux")]
-        images += glob.glob(os.path.join(path, "arch/*/boot/*Image"))
+        images = glob.glob(os.path.join(path, "arch/*/boot/*Image"))
+        with open(os.path.join(path, ".config"), encoding="utf-8") as file:
+            direct = "CONFIG_KASAN=y" not in file.read()
     else:
         images = sorted(glob.glob(os.path.join(path, "boot/vmlinuz-*")), key=natural, reverse=True)
         release = os.path.basename(images[0]).split("-", 1)[1] if images else ""
     images = [image for image in images if os.path.exists(image)]
     if not images:
         raise VmError(f"{path}: neither a kernel build tree nor an unpacked package")
-    return Kernel(release, images[0], path, os.path.join(path, "lib/modules", release))
+    return Kernel(release, images[0], path, os.path.join(path, "lib/modules", release), direct)
 
 
 def find(name):

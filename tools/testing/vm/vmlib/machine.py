@@ -24,7 +24,7 @@ PROBE_SECONDS = 8
 # Always q35 on x86: on the default machine a KASAN kernel spends two minutes
 # in ACPI interrupt routing.
 ARCH = {
-    "x86_64": {"qemu": "qemu-system-x86_64", "machine": "q35", "cpu": "max",
+    "x86_64": {"qemu": "qemu-system-x86_64", "machine": "q35", "cpu": "max,la57=off",
                "console": "ttyS0", "nmi": True},
     "aarch64": {"qemu": "qemu-system-aarch64", "machine": "virt,gic-version=max",
                 "cpu": "max,pauth-impdef=on", "console": "ttyAMA0", "nmi": False},
