@@ -78,7 +78,6 @@ def pair(spec):
     props["region_bytes"] = nullable(U64)
     props["regions"] = nullable(U64)
     props["replica_door_access"] = enum_property(spec, "door-access")
-    props["replica_doors"] = {"type": "array", "items": {"type": "string"}}
     props["hold"] = enum_property(spec, "hold")
     props["hold_max_seconds"] = nullable(U32)
     props["held_writes"] = nullable(U32)

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Questions before something that cannot be undone, and requests in words. */
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ask.h"
+
+int ask(const struct args *args, const char *object, const char *warning)
+{
+	struct failure f = { .args = args, .code = EXIT_USAGE, .object = object };
+	char answer[16];
+
+	if (given(args, OPT_YES) || given(args, OPT_DRY_RUN))
+		return EXIT_OK;
+	if (!isatty(0) || args->json) {
+		f.status = warning;
+		f.action = "give --yes if that is what you want";
+		return fail(&f, "this needs a confirmation");
+	}
+	fprintf(stderr, "%s: %s\nGo on? [y/N] ", object, warning);
+	fflush(stderr);
+	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+		return EXIT_OK;
+	return fail(&f, "not done");
+}
+
+void print_request(const struct dms_request *request)
+{
+	unsigned int i;
+
+	printf("netlink %s %s", DM_SYNC_FAMILY_NAME, spec_cmds[request->cmd].name);
+	for (i = 0; i < request->count; i++) {
+		const struct spec_attr *a = &spec_attrs_pair[request->attrs[i].type];
+
+		printf(" %s:%" PRIu64, a->name, request->attrs[i].value);
+		if (a->values)
+			printf("(%s)", spec_text(a->values, request->attrs[i].value));
+	}
+	printf("\n");
+}
+
+int sum_up(unsigned int tried, unsigned int failed, int code)
+{
+	return failed && tried > 1 ? EXIT_SOME_FAILED : code;
+}

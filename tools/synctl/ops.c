@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The operations, and set. Both end in one netlink request for each pair. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ask.h"
+#include "probe.h"
+#include "select.h"
+#include "wait.h"
+
+/* The CopyState that an operation leads to; 0 where it depends */
+static uint32_t goal_of(unsigned int op)
+{
+	switch (op) {
+	case DM_SYNC_OPERATION_ACTIVATE:
+	case DM_SYNC_OPERATION_RESYNC:
+	case DM_SYNC_OPERATION_RESTORE:
+	case DM_SYNC_OPERATION_RESUME:
+	case DM_SYNC_OPERATION_FAILBACK:
+		return DM_SYNC_COPY_STATE_SYNCHRONIZED;
+	case DM_SYNC_OPERATION_FRACTURE:
+		return DM_SYNC_COPY_STATE_FRACTURED;
+	case DM_SYNC_OPERATION_SPLIT:
+		return DM_SYNC_COPY_STATE_SPLIT;
+	case DM_SYNC_OPERATION_SUSPEND:
+		return DM_SYNC_COPY_STATE_SUSPENDED;
+	case DM_SYNC_OPERATION_DEACTIVATE:
+		return DM_SYNC_COPY_STATE_INACTIVE;
+	case DM_SYNC_OPERATION_PREPARE:
+	case DM_SYNC_OPERATION_UNPREPARE:
+		return DM_SYNC_COPY_STATE_PREPARED;
+	case DM_SYNC_OPERATION_ABORT:
+		return DM_SYNC_COPY_STATE_ABORTED;
+	case DM_SYNC_OPERATION_FAILOVER:
+		return DM_SYNC_COPY_STATE_FAILEDOVER;
+	case DM_SYNC_OPERATION_DETACH:
+	case DM_SYNC_OPERATION_DISSOLVE:
+		return DM_SYNC_COPY_STATE_NOT_APPLICABLE;
+	default:
+		return 0;
+	}
+}
+
+/* What the source holds and who uses it: the last look at it before it goes */
+static int guard_restore(struct args *args, const struct dms_pair *pair)
+{
+	char path[DEVICE_PATH_MAX] = "the source";
+	char content[128] = "nothing that blkid knows";
+	char where[256] = "";
+	char warning[1024];
+	struct devno source, door;
+
+	if (pair_device(pair, DEV_SOURCE, &source)) {
+		device_path(source, path, sizeof(path));
+		probe_content(path, content, sizeof(content));
+	}
+	if (pair_device(pair, DEV_DOOR, &door))
+		probe_mount(door, where, sizeof(where));
+	snprintf(warning, sizeof(warning),
+		 "restore overwrites the source %s (it holds %s%s%s) with the replica; "
+		 "what was written to the source since both were equal is lost",
+		 path, content, where[0] ? ", its door is mounted on " : "", where);
+	return ask(args, pair->name, warning);
+}
+
+static int guard_suspend(struct args *args, const struct dms_pair *pair)
+{
+	char warning[512];
+
+	if (GET(pair, HOLD) == DM_SYNC_HOLD_TRACK)
+		return EXIT_OK;
+	snprintf(warning, sizeof(warning),
+		 "suspend holds all writes to the source: programs that write will hang "
+		 "until `synctl resume`, at most for %u s; `synctl deactivate` only stops "
+		 "the copying", (unsigned int)GET(pair, HOLD_MAX));
+	return ask(args, pair->name, warning);
+}
+
+static int guard(struct args *args, const struct dms_pair *pair)
+{
+	switch (args->command->operation) {
+	case DM_SYNC_OPERATION_RESTORE:
+		return guard_restore(args, pair);
+	case DM_SYNC_OPERATION_SUSPEND:
+		return guard_suspend(args, pair);
+	default:
+		return EXIT_OK;
+	}
+}
+
+static int send_one(struct args *args, const struct dms_pair *pair,
+		    const struct dms_request *request)
+{
+	int err;
+
+	if (given(args, OPT_DRY_RUN)) {
+		print_request(request);
+		return EXIT_OK;
+	}
+	err = dms_send(args->client, request, NULL);
+	if (err == -EALREADY)
+		err = 0;
+	if (err)
+		return fail_kernel(args, pair, args->command->name, err);
+	note_kernel(args, pair->name);
+	if (given(args, OPT_VERBOSE))
+		printf("%s: %s accepted\n", pair->name, args->command->name);
+	return EXIT_OK;
+}
+
+/* suspend --hold-max first sets how long writes may be held. */
+static int set_hold_max(struct args *args, const struct dms_pair *pair)
+{
+	struct dms_request request = { .cmd = DM_SYNC_CMD_PAIR_SET };
+	double seconds = 0;
+
+	if (!given(args, OPT_HOLD_MAX))
+		return EXIT_OK;
+	if (!option_seconds(args, OPT_HOLD_MAX, &seconds))
+		return EXIT_USAGE;
+	dms_request_add(&request, DM_SYNC_A_PAIR_ID, GET(pair, ID));
+	dms_request_add(&request, DM_SYNC_A_PAIR_HOLD_MAX, seconds);
+	return send_one(args, pair, &request);
+}
+
+static int operate(struct args *args, struct dms_pair *pair)
+{
+	struct dms_request request = { .cmd = DM_SYNC_CMD_PAIR_OP };
+	int code = guard(args, pair);
+
+	if (!code)
+		code = set_hold_max(args, pair);
+	if (code)
+		return code;
+	dms_request_add(&request, DM_SYNC_A_PAIR_ID, GET(pair, ID));
+	dms_request_add(&request, DM_SYNC_A_PAIR_OPERATION, args->command->operation);
+	if (given(args, OPT_FORCE))
+		dms_request_add(&request, DM_SYNC_A_PAIR_FLAGS, DM_SYNC_PAIR_FLAGS_FORCE);
+	return send_one(args, pair, &request);
+}
+
+static int operate_all(struct args *args, struct dms_list *list)
+{
+	unsigned int tried = list->count;
+	unsigned int failed = 0;
+	unsigned int i, kept = 0;
+	int code = EXIT_OK;
+	int last = EXIT_OK;
+
+	for (i = 0; i < tried; i++) {
+		code = operate(args, &list->pairs[i]);
+		if (code) {
+			failed++;
+			last = code;
+			continue;
+		}
+		list->pairs[kept++] = list->pairs[i];
+	}
+	list->count = kept;
+	code = EXIT_OK;
+	if (kept && given(args, OPT_WAIT) && !given(args, OPT_DRY_RUN))
+		code = wait_after(args, list, goal_of(args->command->operation));
+	return failed ? sum_up(tried, failed, last) : code;
+}
+
+int cmd_operation(struct args *args)
+{
+	struct dms_list list;
+	int code;
+	int err;
+
+	if (!dms_loaded(args->client))
+		return fail_absent(args);
+	if (given(args, OPT_WAIT)) {
+		err = dms_subscribe(args->client, true);
+		if (err)
+			return fail_kernel(args, NULL, "listen to events", err);
+	}
+	code = select_pairs(args, &list);
+	if (code)
+		return code;
+	code = operate_all(args, &list);
+	dms_list_free(&list);
+	return code;
+}
+
+/* -- set ---------------------------------------------------------------- */
+
+static const struct {
+	const char *key;
+	uint16_t attr;
+	char kind;
+} settings[] = {
+	{ "copy-priority", DM_SYNC_A_PAIR_COPY_PRIORITY, 'e' },
+	{ "priority", DM_SYNC_A_PAIR_COPY_PRIORITY, 'e' },
+	{ "rate", DM_SYNC_A_PAIR_LIMIT_BYTES, 'b' },
+	{ "hold", DM_SYNC_A_PAIR_HOLD, 'e' },
+	{ "hold-max", DM_SYNC_A_PAIR_HOLD_MAX, 't' },
+	{ "recovery", DM_SYNC_A_PAIR_RECOVERY, 'e' },
+};
+
+static bool setting_value(unsigned int i, const char *text, uint64_t *value)
+{
+	const struct spec_enum *e = spec_attrs_pair[settings[i].attr].values;
+	uint32_t code;
+	double seconds;
+
+	switch (settings[i].kind) {
+	case 'e':
+		if (spec_same(text, "none") && e == &spec_copy_priority)
+			text = "not managed";
+		if (!spec_parse(e, text, &code))
+			return false;
+		*value = code;
+		return true;
+	case 'b':
+		return parse_size(text, value);
+	default:
+		if (!parse_seconds(text, &seconds))
+			return false;
+		*value = seconds;
+		return true;
+	}
+}
+
+static int add_setting(struct args *args, const char *word, struct dms_request *request)
+{
+	const char *equal = strchr(word, '=');
+	char key[32];
+	uint64_t value;
+	unsigned int i;
+
+	snprintf(key, sizeof(key), "%.*s", (int)(equal - word), word);
+	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		if (!spec_same(key, settings[i].key))
+			continue;
+		if (!setting_value(i, equal + 1, &value))
+			return usage(args, "set: not a value for %s: %s", key, equal + 1);
+		dms_request_add(request, settings[i].attr, value);
+		return EXIT_OK;
+	}
+	return usage(args, "set: there is no setting %s (there are copy-priority, rate, "
+		     "hold, hold-max, recovery)", key);
+}
+
+/* The words with '=' are settings, the others are pairs. */
+static int split_words(struct args *args, struct dms_request *request)
+{
+	unsigned int i, pairs = 0, count = args->count;
+	int code;
+
+	for (i = 0; i < count; i++) {
+		if (!strchr(args->words[i], '=')) {
+			args->words[pairs++] = args->words[i];
+			continue;
+		}
+		code = add_setting(args, args->words[i], request);
+		if (code)
+			return code;
+	}
+	args->count = pairs;
+	if (!request->count || !pairs)
+		return usage(args, "`set` needs a pair and at least one KEY=VALUE");
+	return EXIT_OK;
+}
+
+int cmd_set(struct args *args)
+{
+	struct dms_request settings_only = { .cmd = DM_SYNC_CMD_PAIR_SET };
+	struct dms_list list;
+	unsigned int i, failed = 0;
+	int code = split_words(args, &settings_only);
+	int last = EXIT_OK;
+
+	if (code)
+		return code;
+	if (!dms_loaded(args->client))
+		return fail_absent(args);
+	code = select_pairs(args, &list);
+	if (code)
+		return code;
+	for (i = 0; i < list.count; i++) {
+		struct dms_request request = settings_only;
+
+		dms_request_add(&request, DM_SYNC_A_PAIR_ID, GET(&list.pairs[i], ID));
+		code = send_one(args, &list.pairs[i], &request);
+		if (code) {
+			failed++;
+			last = code;
+		}
+	}
+	code = sum_up(list.count, failed, last);
+	dms_list_free(&list);
+	return code;
+}

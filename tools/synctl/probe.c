@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is on a device and who uses it. */
+
+#include <blkid/blkid.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "probe.h"
+
+#define BLANK_BYTES	4096
+
+bool probe_content(const char *path, char *text, size_t size)
+{
+	const char *type = NULL, *label = NULL, *table = NULL;
+	blkid_probe pr = blkid_new_probe_from_filename(path);
+
+	if (!pr)
+		return false;
+	blkid_probe_enable_superblocks(pr, 1);
+	blkid_probe_set_superblocks_flags(pr, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL);
+	blkid_probe_enable_partitions(pr, 1);
+	if (!blkid_do_safeprobe(pr)) {
+		blkid_probe_lookup_value(pr, "TYPE", &type, NULL);
+		blkid_probe_lookup_value(pr, "LABEL", &label, NULL);
+		blkid_probe_lookup_value(pr, "PTTYPE", &table, NULL);
+	}
+	if (type && label)
+		snprintf(text, size, "%s \"%s\"", type, label);
+	else if (type)
+		snprintf(text, size, "%s", type);
+	else if (table)
+		snprintf(text, size, "a %s partition table", table);
+	blkid_free_probe(pr);
+	return type || table;
+}
+
+/* Mount points have blanks as \040; good enough to be shown as they are. */
+static bool is_mounted(struct devno dev, char *where, size_t size)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "r");
+	char line[4096];
+	bool found = false;
+
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f)) {
+		unsigned int major, minor;
+		char point[1024];
+
+		if (sscanf(line, "%*u %*u %u:%u %*s %1023s", &major, &minor, point) == 3 &&
+		    major == dev.major && minor == dev.minor) {
+			snprintf(where, size, "%s", point);
+			found = true;
+		}
+	}
+	fclose(f);
+	return found;
+}
+
+static bool is_swap(struct devno dev, char *where, size_t size)
+{
+	FILE *f = fopen("/proc/swaps", "r");
+	char line[1024];
+	char path[512];
+	bool found = false;
+
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f)) {
+		struct devno swap;
+
+		if (sscanf(line, "%511s", path) == 1 && path[0] == '/' &&
+		    device_number(path, &swap) && swap.major == dev.major &&
+		    swap.minor == dev.minor)
+			found = true;
+	}
+	fclose(f);
+	if (found)
+		snprintf(where, size, "swap");
+	return found;
+}
+
+static bool in_use(struct devno dev, char *where, size_t size)
+{
+	return is_mounted(dev, where, size) || is_swap(dev, where, size);
+}
+
+bool probe_mount(struct devno dev, char *where, size_t size)
+{
+	struct dirent *entry;
+	bool found = in_use(dev, where, size);
+	char path[512];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", dev.major, dev.minor);
+	dir = opendir(path);
+	if (!dir)
+		return found;
+	while (!found && (entry = readdir(dir))) {
+		struct devno part;
+		char attr[300];
+		char text[32];
+
+		snprintf(attr, sizeof(attr), "%s/partition", entry->d_name);
+		if (entry->d_name[0] == '.' || !device_attr(dev, attr, text, sizeof(text)))
+			continue;
+		snprintf(attr, sizeof(attr), "%s/dev", entry->d_name);
+		if (device_attr(dev, attr, text, sizeof(text)) && device_number(text, &part))
+			found = in_use(part, where, size);
+	}
+	closedir(dir);
+	return found;
+}
+
+bool probe_blank(const char *path)
+{
+	static const char zero[BLANK_BYTES];
+	char block[BLANK_BYTES];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool blank;
+
+	if (fd < 0)
+		return false;
+	blank = read(fd, block, sizeof(block)) == (ssize_t)sizeof(block) &&
+		!memcmp(block, zero, sizeof(zero));
+	close(fd);
+	return blank;
+}

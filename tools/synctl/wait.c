@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Waiting. Events say when to look again; the truth is always read from a
+ * dump, so a lost event costs a second at most and never the answer.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bar.h"
+#include "json.h"
+#include "select.h"
+#include "wait.h"
+
+#define LOOK_MS		1000
+#define GATHER_MS	100
+#define SETTLE_SECONDS	1.0
+
+enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_NEVER };
+
+/* @since: when the condition began to hold, 0 while it does not */
+struct waiter {
+	struct args *args;
+	const struct wait_for *wait;
+	struct dms_list *list;
+	bool *gone;
+	double *since;
+	double *idle;
+	bool tty;
+};
+
+static double seconds_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static enum verdict judge(struct waiter *w, unsigned int i, double now)
+{
+	const struct dms_pair *pair = w->gone[i] ? NULL : &w->list->pairs[i];
+
+	if (cond_holds(&w->wait->cond, pair)) {
+		if (!w->since[i])
+			w->since[i] = now;
+		return now - w->since[i] >= w->wait->stable ? VERDICT_YES : VERDICT_NO;
+	}
+	w->since[i] = 0;
+	if (!pair)
+		return VERDICT_NEVER;
+	if (w->wait->fail_on >> GET(pair, COPY_STATE) & 1)
+		return VERDICT_NEVER;
+	if (!w->wait->settle || dms_running(pair)) {
+		w->idle[i] = 0;
+		return VERDICT_NO;
+	}
+	if (!w->idle[i])
+		w->idle[i] = now;
+	return now - w->idle[i] >= SETTLE_SECONDS ? VERDICT_NEVER : VERDICT_NO;
+}
+
+static int refresh(struct waiter *w)
+{
+	struct dms_list all;
+	unsigned int i, j;
+	int err = dms_dump(w->args->client, &all);
+
+	if (err)
+		return err;
+	select_names(&all);
+	for (i = 0; i < w->list->count; i++) {
+		w->gone[i] = true;
+		for (j = 0; j < all.count; j++) {
+			if (GET(&all.pairs[j], ID) != GET(&w->list->pairs[i], ID))
+				continue;
+			w->list->pairs[i] = all.pairs[j];
+			w->gone[i] = false;
+		}
+	}
+	dms_list_free(&all);
+	return 0;
+}
+
+static int report_never(struct waiter *w, unsigned int i)
+{
+	const struct dms_pair *pair = &w->list->pairs[i];
+	struct failure f = { .args = w->args, .code = EXIT_OTHER_STATE,
+			     .object = pair->name };
+
+	if (w->gone[i])
+		return fail(&f, "the pair is gone");
+	if (GET(pair, REASON))
+		f.status = spec_text(&spec_reason, GET(pair, REASON));
+	return fail(&f, "the pair is %s (%s), not what was waited for",
+		    spec_text(&spec_copy_state, GET(pair, COPY_STATE)),
+		    spec_text(&spec_progress_status, GET(pair, PROGRESS_STATUS)));
+}
+
+static void draw(struct waiter *w)
+{
+	char line[2048];
+	unsigned int i;
+
+	if (!w->tty)
+		return;
+	for (i = 0; i < w->list->count; i++)
+		if (!w->gone[i] && dms_running(&w->list->pairs[i]))
+			break;
+	if (i == w->list->count)
+		return;
+	bar_line(w->args, &w->list->pairs[i], 12, terminal_columns(2, NULL) - 1,
+		 line, sizeof(line));
+	fprintf(stderr, "\r\033[K%s", line);
+}
+
+/* -1 to go on, else an exit code */
+static int evaluate(struct waiter *w)
+{
+	double now = seconds_now();
+	unsigned int yes = 0;
+	unsigned int never = 0;
+	int last = -1;
+	unsigned int i;
+
+	for (i = 0; i < w->list->count; i++) {
+		enum verdict v = judge(w, i, now);
+
+		yes += v == VERDICT_YES;
+		if (v == VERDICT_NEVER) {
+			never++;
+			last = i;
+		}
+	}
+	if (yes == w->list->count || (w->wait->any && yes))
+		return EXIT_OK;
+	if (never && (!w->wait->any || never == w->list->count))
+		return report_never(w, last);
+	return -1;
+}
+
+/* Sleep until an event came, but look again in a second whatever happens. */
+static int pause_for_event(struct waiter *w, double left)
+{
+	struct dms_event event;
+	int ms = left >= 0 && left * 1000 < LOOK_MS ? (int)(left * 1000) + 1 : LOOK_MS;
+	int n;
+
+	if (w->wait->stable && ms > GATHER_MS)
+		ms = GATHER_MS;
+	n = dms_next(w->args->client, ms, &event);
+	if (n == 1) {
+		struct timespec gather = { 0, GATHER_MS * 1000000L };
+
+		nanosleep(&gather, NULL);
+		while (dms_next(w->args->client, 0, &event) == 1)
+			;
+	}
+	return n == -ENOBUFS ? 0 : n;
+}
+
+static int loop(struct waiter *w)
+{
+	double end = seconds_now() + w->wait->timeout;
+	struct failure f = { .args = w->args, .code = EXIT_TIMEOUT };
+	double left = -1;
+	int code;
+	int n;
+
+	for (;;) {
+		n = refresh(w);
+		if (n)
+			return fail_kernel(w->args, NULL, "read the pairs", n);
+		draw(w);
+		code = evaluate(w);
+		if (code >= 0)
+			return code;
+		if (w->wait->timeout >= 0) {
+			left = end - seconds_now();
+			if (left <= 0)
+				return fail(&f, "the time is over (%g s)", w->wait->timeout);
+		}
+		n = pause_for_event(w, left);
+		if (n == -EINTR)
+			return EXIT_INTERRUPTED;
+		if (n == -ENODATA)
+			return fail(&f, "the recording ends before that");
+		if (n < 0)
+			return fail_kernel(w->args, NULL, "listen to events", n);
+	}
+}
+
+int wait_run(struct args *args, struct dms_list *list, const struct wait_for *wait)
+{
+	struct waiter w = { .args = args, .wait = wait, .list = list };
+	int code = EXIT_REFUSED;
+
+	w.tty = isatty(2) && !args->json && !given(args, OPT_QUIET);
+	w.gone = calloc(list->count + 1, sizeof(*w.gone));
+	w.since = calloc(list->count + 1, sizeof(*w.since));
+	w.idle = calloc(list->count + 1, sizeof(*w.idle));
+	if (w.gone && w.since && w.idle)
+		code = loop(&w);
+	if (w.tty)
+		fprintf(stderr, "\r\033[K");
+	free(w.gone);
+	free(w.since);
+	free(w.idle);
+	return code;
+}
+
+int wait_after(struct args *args, struct dms_list *list, uint32_t goal)
+{
+	struct wait_for wait = { .timeout = -1, .settle = true };
+
+	if (goal == DM_SYNC_COPY_STATE_NOT_APPLICABLE) {
+		wait.cond.kind = COND_GONE;
+		wait.settle = false;
+	} else if (goal) {
+		wait.cond.field = field_find("copy_state");
+		wait.cond.value = goal;
+	} else {
+		wait.cond.kind = COND_SETTLED;
+	}
+	if (args->value[OPT_WAIT][0] && !cond_parse(args->value[OPT_WAIT], &wait.cond))
+		return usage(args, "--wait: no such condition: %s", args->value[OPT_WAIT]);
+	if (!option_seconds(args, OPT_TIMEOUT, &wait.timeout))
+		return EXIT_USAGE;
+	return wait_run(args, list, &wait);
+}
+
+static int parse_states(struct args *args, uint32_t *states)
+{
+	char *copy = strdup(args->value[OPT_FAIL_ON]);
+	char *save = NULL;
+	char *word;
+	uint32_t state;
+	int code = EXIT_OK;
+
+	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		if (spec_parse(&spec_copy_state, word, &state) && state < 32)
+			*states |= 1u << state;
+		else if (!spec_same(word, "none"))
+			code = usage(args, "--fail-on: no such CopyState: %s", word);
+	}
+	free(copy);
+	return code;
+}
+
+/* Waiting for Synchronized in Broken is waiting for ever, unless asked for. */
+static uint32_t default_fail_on(const struct cond *cond)
+{
+	uint32_t bad = 1u << DM_SYNC_COPY_STATE_BROKEN | 1u << DM_SYNC_COPY_STATE_ABORTED;
+
+	if (cond->kind != COND_FIELD || cond->field->attr != DM_SYNC_A_PAIR_COPY_STATE ||
+	    cond->op != COND_EQ || cond->value != DM_SYNC_COPY_STATE_SYNCHRONIZED)
+		return 0;
+	return bad;
+}
+
+int cmd_wait(struct args *args)
+{
+	const char *text = given(args, OPT_FOR) ? args->value[OPT_FOR] : "Synchronized";
+	struct wait_for wait = { .timeout = -1, .any = given(args, OPT_ANY) };
+	struct dms_list list;
+	int code;
+	int err;
+
+	if (!cond_parse(text, &wait.cond))
+		return usage(args, "--for: not a condition: %s (write a CopyState, "
+			     "`settled`, `gone` or FIELD OP VALUE)", text);
+	if (!option_seconds(args, OPT_TIMEOUT, &wait.timeout) ||
+	    !option_seconds(args, OPT_STABLE, &wait.stable))
+		return EXIT_USAGE;
+	wait.fail_on = default_fail_on(&wait.cond);
+	if (given(args, OPT_FAIL_ON)) {
+		wait.fail_on = 0;
+		code = parse_states(args, &wait.fail_on);
+		if (code)
+			return code;
+	}
+	if (!dms_loaded(args->client))
+		return fail_absent(args);
+	err = dms_subscribe(args->client, true);
+	if (err)
+		return fail_kernel(args, NULL, "listen to events", err);
+	code = select_pairs(args, &list);
+	if (code)
+		return code;
+	code = wait_run(args, &list, &wait);
+	if (args->json)
+		json_document(args, "synctl.wait", &list, false);
+	dms_list_free(&list);
+	return code;
+}
