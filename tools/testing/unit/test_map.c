@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The region map: bits, what is durable when, and what a power cut leaves.
+ *
+ * dm-sync-map.c and dm-sync-block.c run here over a device in memory (kernel.h).
+ * The test keeps its own book of what was promised and, after a cut at any write,
+ * torn in any way, holds the map that is read back against it: no mark that was
+ * called durable is missing, unless it was taken away before a flush that a
+ * commit asked for.
+ */
+#include "unit.h"
+#include "kernel.h"
+#include "../../../kernel/dm-sync-block.c"
+#include "../../../kernel/dm-sync-map.c"
+
+#define BITS	DM_SYNC_MAP_BITS
+
+static const u8 ours[16] = "the pair's uuid";
+
+static struct dm_sync_map *new_map(struct dm_sync_meta *meta, u64 regions)
+{
+	memcpy(meta->uuid, ours, 16);
+	return dm_sync_map_create(meta, DM_SYNC_BLOCK_SOURCE_MAP, 1, 3, regions);
+}
+
+/*----------------------------------------------------------------
+ * Bits
+ *--------------------------------------------------------------*/
+
+static void test_bits(void)
+{
+	_Alignas(8) static u8 block[4096], model[4096];
+	u32 n;
+
+	for (u32 first = 0; first < 40; first++)
+		for (u32 len = 1; len < 60; len++) {
+			u32 at = first < 20 ? first : BITS - 100 + first;
+
+			if (at + len > BITS)
+				continue;
+			memset(block + 64, len & 1 ? 0xff : 0, 4032);
+			memcpy(model, block, 4096);
+			dm_sync_bits_fill(block, at, at + len - 1, !(len & 1));
+			for (u32 i = at; i < at + len; i++)
+				if (len & 1)
+					__clear_bit_le(i, model + 64);
+				else
+					__set_bit_le(i, model + 64);
+			expect(!memcmp(block, model, 4096), "fill %u+%u", at, len);
+			n = len & 1 ? BITS - len : len;
+			expect(dm_sync_bits_weight(block) == n, "weight %u+%u", at, len);
+		}
+	point("fill and weight, bit by bit, the header untouched");
+	memset(block, 0, 4096);
+	dm_sync_bits_fill(block, 0, BITS - 1, true);
+	eq(dm_sync_bits_weight(block), BITS, "a whole block is %u bits", BITS);
+	memset(model, 0, 4096);
+	ok(!dm_sync_bits_or(block, model), "or of nothing new says so");
+	ok(dm_sync_bits_or(model, block) && !memcmp(block, model, 4096), "or takes all");
+}
+
+static void test_search(void)
+{
+	static const u64 set[] = { 0, 5, BITS - 1, BITS, 2 * BITS + 7, 2 * BITS + 99 };
+	struct dm_sync_meta meta = { 0 };
+	u64 regions = 2 * BITS + 100, at = 0;
+	struct dm_sync_map *map = new_map(&meta, regions);
+
+	eq(dm_sync_map_nr_blocks(1), 1, "one region takes a block");
+	eq(dm_sync_map_nr_blocks(BITS), 1, "as do %u", BITS);
+	eq(dm_sync_map_nr_blocks(BITS + 1), 2, "one more takes two");
+	eq(dm_sync_map_nr_blocks(1 << 24), 521, "1 TiB in 64 KiB regions takes 521");
+	eq(dm_sync_map_next(map, 0), regions, "nothing is marked at first");
+	for (int i = 0; i < 6; i++) {
+		expect(dm_sync_map_set(map, set[i]), "newly set");
+		expect(!dm_sync_map_set(map, set[i]), "set already");
+	}
+	for (int i = 0; i < 6; i++, at++) {
+		at = dm_sync_map_next(map, at);
+		expect(at == set[i], "next is %llu, not %llu", at, set[i]);
+		expect(dm_sync_map_test(map, at), "test");
+	}
+	expect(dm_sync_map_next(map, at) == regions, "none is left");
+	expect(dm_sync_map_next(map, regions + 5) == regions, "from beyond the end");
+	point("next over blocks and to the end");
+	eq(dm_sync_map_count(map), 6, "count");
+	eq(dm_sync_map_next_clear(map, BITS - 1, regions), BITS + 1, "next clear over blocks");
+	eq(dm_sync_map_next_clear(map, BITS - 1, BITS), BITS, "and its limit");
+	eq(dm_sync_map_next_clear(map, 2 * BITS + 99, regions + 9), regions, "and the end");
+	dm_sync_map_clear(map, 5);
+	dm_sync_map_clear(map, 5);
+	eq(dm_sync_map_count(map), 5, "cleared once");
+	dm_sync_map_set_range(map, BITS - 3, regions + 1000);
+	eq(dm_sync_map_count(map), 1 + 3 + BITS + 100, "set_range is clamped and counts");
+	dm_sync_map_set_all(map);
+	eq(dm_sync_map_count(map), regions, "set_all");
+	eq(dm_sync_map_next_clear(map, 0, regions), regions, "leaves none clear");
+	dm_sync_map_clear_all(map);
+	eq(dm_sync_map_count(map), 0, "clear_all");
+	dm_sync_map_destroy(map);
+}
+
+static void test_or(void)
+{
+	struct dm_sync_meta meta = { 0 };
+	struct dm_sync_map *a = new_map(&meta, BITS + 50), *b = new_map(&meta, BITS + 50);
+
+	dm_sync_map_set(a, 3);
+	dm_sync_map_set(b, 3);
+	dm_sync_map_set(b, BITS + 49);
+	dm_sync_map_commit(a, true, NULL, NULL);
+	dm_sync_map_or(a, b);
+	eq(dm_sync_map_count(a), 2, "or counts what is new");
+	ok(dm_sync_map_is_durable(a, 3, 3), "a block without news stays durable");
+	ok(!dm_sync_map_is_durable(a, BITS + 49, BITS + 49), "the other is not");
+	ok(!dm_sync_map_is_durable(a, 0, BITS + 49), "nor a range that reaches into it");
+	eq(dm_sync_map_commit(a, false, NULL, NULL), 0, "without a device a commit succeeds");
+	ok(dm_sync_map_is_durable(a, 0, BITS + 49), "and all counts as durable");
+	ok(!dm_sync_map_needs_commit(a), "nothing is left to do");
+	dm_sync_map_destroy(a);
+	dm_sync_map_destroy(b);
+}
+
+/*----------------------------------------------------------------
+ * Load
+ *--------------------------------------------------------------*/
+
+static u64 load(struct dm_sync_meta *meta, u64 regions, bool clean, u64 *count, int *r)
+{
+	struct dm_sync_map *map = new_map(meta, regions);
+	u64 lost;
+
+	*r = dm_sync_map_load(map, clean, &lost);
+	*count = dm_sync_map_count(map);
+	dm_sync_map_destroy(map);
+	return lost;
+}
+
+static void test_load(void)
+{
+	u64 regions = 20 * (u64)BITS + 10, count, lost;
+	struct dm_sync_meta meta = { .bdev = disk_create(DISK_UNITS) };
+	struct dm_sync_map *map = new_map(&meta, regions);
+	int r;
+
+	eq(dm_sync_map_format(map, true), 0, "format, all marked");
+	ok(dm_sync_map_is_durable(map, 0, regions - 1) && !dm_sync_map_needs_commit(map),
+	   "leaves nothing to commit");
+	lost = load(&meta, regions, true, &count, &r);
+	ok(!r && !lost && count == regions, "and is read back");
+	eq(dm_sync_map_format(map, false), 0, "format, none marked");
+	dm_sync_map_set(map, 4);
+	dm_sync_map_set(map, regions - 1);
+	eq(dm_sync_map_commit(map, false, NULL, NULL), 0, "two marks in two blocks");
+	lost = load(&meta, regions, true, &count, &r);
+	ok(!r && !lost && count == 2, "are read back");
+
+	/* block 0: homes are units 2 and 3, the newest in unit 2; block 7: 16, 17 */
+	meta.bdev->data[2 * 4096 + 100] ^= 1;
+	lost = load(&meta, regions, false, &count, &r);
+	ok(!r && !lost && count == 1, "after a crash a bad home is a torn write");
+	lost = load(&meta, regions, true, &count, &r);
+	ok(!r && lost == BITS && count == BITS + 1, "after a clean end it is a loss: all marked");
+	meta.bdev->bad[17] = true;
+	lost = load(&meta, regions, false, &count, &r);
+	ok(!r && lost == BITS && count == BITS + 1, "a home that cannot be read is one, too");
+	meta.bdev->bad[16] = true;
+	meta.bdev->data[3 * 4096 + 100] ^= 1;
+	lost = load(&meta, regions, false, &count, &r);
+	ok(!r && lost == 2 * BITS, "two blocks lost");
+	memcpy(meta.bdev->data + 4 * 4096, meta.bdev->data + 6 * 4096, 8192);
+	lost = load(&meta, regions, false, &count, &r);
+	ok(!r && lost == 3 * BITS, "a block in another's place is lost");
+	for (int i = 0; i < 42; i++)
+		memset(meta.bdev->data + (2 + i) * 4096, 0, 4096);
+	lost = load(&meta, regions, false, &count, &r);
+	ok(!r && lost == regions && count == regions, "an empty device: all marked");
+	memset(meta.bdev->bad, 1, sizeof(meta.bdev->bad));
+	lost = load(&meta, regions, false, &count, &r);
+	ok(r == -EIO && lost == regions, "nothing can be read: EIO");
+	dm_sync_map_destroy(map);
+	disk_destroy(meta.bdev);
+	meta.bdev = NULL;
+	load(&meta, regions, false, &count, &r);
+	eq(r, -ENODATA, "no device: nothing to load");
+}
+
+/*----------------------------------------------------------------
+ * Commit
+ *--------------------------------------------------------------*/
+
+static int calls, verdict;
+static u64 set_in_flush = U64_MAX;
+
+static int flush(void *context)
+{
+	calls++;
+	if (set_in_flush != U64_MAX)
+		dm_sync_map_set(context, set_in_flush);
+	return verdict;
+}
+
+static void test_commit(void)
+{
+	struct dm_sync_meta meta = { .bdev = disk_create(DISK_UNITS) };
+	u64 regions = 20 * (u64)BITS, count, lost;
+	struct dm_sync_map *map = new_map(&meta, regions);
+	unsigned long before;
+	int r;
+
+	dm_sync_map_format(map, false);
+	for (int i = 0; i < 20; i++)
+		dm_sync_map_set(map, (u64)i * BITS + i);
+	before = meta.bdev->writes;
+	eq(dm_sync_map_commit(map, false, flush, map), 0, "marks in every block");
+	eq(meta.bdev->writes - before, 20, "cost a write each");
+	eq(calls, 0, "and no flush");
+	dm_sync_map_clear(map, 3 * BITS + 3);
+	ok(dm_sync_map_needs_commit(map), "a mark taken away is worth a commit");
+	before = meta.bdev->writes;
+	eq(dm_sync_map_commit(map, false, flush, map), 0, "but only if asked for");
+	ok(!calls && meta.bdev->writes == before, "nothing was flushed or written");
+	for (int i = 0; i < 20; i++)
+		dm_sync_map_clear(map, (u64)i * BITS + i);
+	verdict = -EIO;
+	eq(dm_sync_map_commit(map, true, flush, map), -EIO, "a flush that fails stops it");
+	ok(calls == 1 && meta.bdev->writes == before, "before anything was written");
+	verdict = 0;
+	calls = 0;
+	eq(dm_sync_map_commit(map, true, flush, map), 0, "marks taken away everywhere");
+	eq(calls, 3, "one flush for each group of eight");
+	eq(meta.bdev->writes - before, 20, "one write for each block");
+
+	dm_sync_map_set(map, 9);
+	dm_sync_map_commit(map, true, flush, map);
+	dm_sync_map_clear(map, 9);
+	set_in_flush = 9;
+	eq(dm_sync_map_commit(map, true, flush, map), 0, "marked again while flushing");
+	set_in_flush = U64_MAX;
+	lost = load(&meta, regions, false, &count, &r);
+	ok(!r && !lost && count == 1, "that mark is in the image");
+	ok(dm_sync_map_is_durable(map, 9, 9), "and known to be");
+
+	meta.bdev->fail_at = meta.bdev->writes + 2;
+	for (int i = 0; i < 3; i++)
+		dm_sync_map_set(map, (u64)i * BITS + 50);
+	eq(dm_sync_map_commit(map, false, flush, map), -EIO, "a write fails");
+	for (int i = 0; i < 3; i++)
+		expect(dm_sync_map_is_durable(map, i * BITS, i * BITS + 60) == (i != 1),
+		       "block %d", i);
+	point("its block alone is not durable");
+	eq(dm_sync_map_commit(map, false, flush, map), 0, "the next commit makes up for it");
+	ok(dm_sync_map_is_durable(map, 0, regions - 1), "all is durable");
+	dm_sync_map_destroy(map);
+	disk_destroy(meta.bdev);
+}
+
+/*----------------------------------------------------------------
+ * Power cuts at every write
+ *--------------------------------------------------------------*/
+
+#define WATCHED	24u
+
+/* One watched region: what was promised of it. */
+struct promise {
+	u64 region;
+	bool durable;		/* its mark was called durable, and not given up */
+	bool cleared;		/* taken away in memory */
+};
+
+struct book {
+	struct dm_sync_map *map;
+	struct promise p[WATCHED];
+	bool wild;		/* marks come and go while a commit flushes */
+};
+
+static void book_set(struct book *b, unsigned int i)
+{
+	dm_sync_map_set(b->map, b->p[i].region);
+	b->p[i].cleared = false;
+}
+
+static void book_clear(struct book *b, unsigned int i)
+{
+	dm_sync_map_clear(b->map, b->p[i].region);
+	b->p[i].cleared = true;
+}
+
+/* What was taken away by now may go from the disk as well. */
+static int book_flush(void *context)
+{
+	struct book *b = context;
+
+	if (!(rand() % 8))
+		return -EIO;
+	for (unsigned int i = 0; i < WATCHED; i++)
+		if (b->p[i].cleared)
+			b->p[i].durable = false;
+	for (int i = 0; b->wild && i < 3; i++) {
+		if (rand() % 2)
+			book_set(b, rand() % WATCHED);
+		else
+			book_clear(b, rand() % WATCHED);
+	}
+	return 0;
+}
+
+static void book_note(struct book *b)
+{
+	for (unsigned int i = 0; i < WATCHED; i++)
+		if (!b->p[i].cleared && dm_sync_map_test(b->map, b->p[i].region) &&
+		    dm_sync_map_is_durable(b->map, b->p[i].region, b->p[i].region))
+			b->p[i].durable = true;
+}
+
+static void book_run(struct book *b, struct block_device *disk)
+{
+	for (int step = 0; step < 40 && !disk->cut; step++) {
+		for (int i = rand() % 4; i >= 0; i--) {
+			if (rand() % 3)
+				book_set(b, rand() % WATCHED);
+			else
+				book_clear(b, rand() % WATCHED);
+		}
+		book_note(b);
+		dm_sync_map_commit(b->map, rand() % 2, book_flush, b);
+		book_note(b);
+	}
+}
+
+static bool book_audit(struct book *b, struct dm_sync_meta *meta, u64 regions)
+{
+	struct dm_sync_map *found = new_map(meta, regions);
+	bool good = true;
+	u64 lost;
+	int r = dm_sync_map_load(found, false, &lost);
+
+	good &= expect(!r && !lost, "load: %d, %llu lost", r, lost);
+	for (unsigned int i = 0; i < WATCHED; i++)
+		good &= expect(!b->p[i].durable || dm_sync_map_test(found, b->p[i].region),
+			       "region %llu was promised", b->p[i].region);
+	dm_sync_map_destroy(found);
+	return good;
+}
+
+static bool crash(unsigned int seed, unsigned int cut, bool wild)
+{
+	u64 regions = 10 * (u64)BITS + 77;
+	struct dm_sync_meta meta = { .bdev = disk_create(24) };
+	struct block_device *after;
+	struct book b = { .map = new_map(&meta, regions), .wild = wild };
+	bool good;
+
+	srand(seed);
+	for (unsigned int i = 0; i < WATCHED; i++)
+		b.p[i].region = i < 8 ? i : (u64)i * regions / WATCHED;
+	dm_sync_map_format(b.map, false);
+	if (!(seed % 4)) {
+		meta.bdev->fail_at = meta.bdev->writes + 1 + rand() % cut;
+		meta.bdev->effect = rand() % 3;
+	}
+	meta.bdev->cut_at = meta.bdev->writes + cut;
+	meta.bdev->cut_mask = rand();
+	book_run(&b, meta.bdev);
+	after = disk_after_cut(meta.bdev);
+	disk_destroy(meta.bdev);
+	meta.bdev = after;
+	good = book_audit(&b, &meta, regions);
+	dm_sync_map_destroy(b.map);
+	disk_destroy(after);
+	return good;
+}
+
+static void test_crashes(void)
+{
+	for (unsigned int wild = 0; wild < 2; wild++) {
+		for (unsigned int cut = 1; cut <= 60; cut++)
+			for (unsigned int seed = 0; seed < 8; seed++)
+				if (!crash(cut * 100 + seed, cut, wild))
+					printf("# cut %u seed %u\n", cut, seed);
+		point("power cut at each of 60 writes, torn, with failed writes and flushes%s",
+		      wild ? ", marks changing meanwhile" : "");
+	}
+}
+
+int main(void)
+{
+	plan(0);
+	test_bits();
+	test_search();
+	test_or();
+	test_load();
+	test_commit();
+	test_crashes();
+	eq(warnings, 0, "no warning was raised");
+	return done();
+}
