@@ -403,7 +403,8 @@ void dm_sync_sysfs_remove(struct kobject *kobj)
  * dm_sync_sysfs_notify - wake those who poll a file of the state
  * @kobj: what dm_sync_sysfs_add() left; may be NULL
  *
- * Process context, may sleep.
+ * Process context, may sleep. The caller sees to it that the directory is not
+ * being removed meanwhile.
  */
 void dm_sync_sysfs_notify(struct kobject *kobj)
 {

@@ -193,7 +193,7 @@ TRACE_EVENT(dm_sync_copy_end,
 		__entry->read_error = blk_status_to_errno(job->read_error);
 		__entry->write_error = blk_status_to_errno(job->write_error);
 	),
-	TP_printk("pair=%u to=%s sector=%llu sectors=%u read=%u written=%u read_error=%d write_error=%d",
+	TP_printk("pair=%u to=%s sector=%llu sectors=%u read=%u written=%u errors=%d,%d",
 		  __entry->pair, __entry->restore ? "source" : "replica",
 		  (unsigned long long)__entry->sector, __entry->sectors,
 		  __entry->read, __entry->written, __entry->read_error,

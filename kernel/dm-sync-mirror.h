@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside a pair: shared by pair, super, ops, mirror-io, resync and the two
+ * targets.  Interfaces include dm-sync-pair.h instead.
+ */
+#ifndef DM_SYNC_MIRROR_H
+#define DM_SYNC_MIRROR_H
+
+#include <linux/kobject.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/workqueue.h>
+
+#include "dm-sync.h"
+#include "dm-sync-gate.h"
+#include "dm-sync-pace.h"
+#include "dm-sync-pair.h"
+
+#define DM_SYNC_DRAIN_SECONDS	30u	/* a Split or Suspend that takes longer fails */
+#define DM_SYNC_HOLD_MAX	30u	/* default of hold_max */
+#define DM_SYNC_SLOTS		4u	/* range copies in flight at once */
+
+/**
+ * struct dm_sync_super - the superblock as memory has it
+ *
+ * Written by the conductor, and by preresume and postsuspend, which run while
+ * the conductor is idle; so it needs no lock of its own.
+ */
+struct dm_sync_super {
+	struct dm_sync_block block;
+	void *buf;			/* one page */
+	bool clean, detached, dissolved;
+	bool restoring;			/* the replica is the truth for marked regions */
+	u64 sectors;
+	u32 region_sectors, extent_sectors;
+	u64 map_epoch, activity_epoch;
+	u64 established;		/* ns since 1970 */
+};
+
+/**
+ * struct dm_sync_counts - per-cpu counters of host I/O
+ */
+struct dm_sync_counts {
+	u64 reads, writes, started, ended;
+};
+
+/**
+ * struct dm_sync_config - what the table line says
+ */
+struct dm_sync_config {
+	u32 region_sectors;
+	u8 copy_type, methodology, priority, stop_at, recovery, hold;
+	u32 hold_max;
+	u64 rate;
+	bool assume_in_sync, format, have_uuid;
+	u8 uuid[16];
+};
+
+struct dm_sync_pair;
+
+/**
+ * struct dm_sync_slot - one place of the background copy
+ */
+struct dm_sync_slot {
+	struct dm_sync_pair *pair;
+	struct dm_sync_copy job;
+	struct dm_sync_range range;
+	struct work_struct start;
+	u64 first, last;		/* regions this piece completes; first > last: none */
+	bool busy;
+};
+
+/**
+ * struct dm_sync_resync - the background copy
+ * @work: picks the next piece; on the I/O queue
+ * @lock: protects what follows; taken with interrupts off
+ * @running: pieces may be started
+ * @busy: slots in use
+ * @idle: woken when @running is false and no slot is busy
+ * @cursor: sector the next search starts at
+ * @failed: a piece failed since the cursor was last at the start
+ * @narrow: this pass takes region by region, to find what cannot be copied
+ * @stalled: nothing moved for a second though there is work
+ * @partial: region that is larger than a piece and being copied, or ~0
+ * @issued: sector up to which pieces of @partial were started; writes below
+ *	it go to both sides
+ * @completed: bytes of @partial that have arrived
+ * @partial_failed: one of its pieces failed: start no more of them
+ * @total, @done: bytes of this pass
+ * @started: when it began, ns since 1970
+ * @read_bytes, @written_bytes, @skipped_bytes: since the context was made
+ * @uncommitted: bytes copied since marks were last made durable as cleared
+ * @last_progress: jiffies of the last progress message
+ * @demand: host writes that wait for their region to be restored first
+ */
+struct dm_sync_resync {
+	struct delayed_work work;
+	spinlock_t lock;
+	bool running, failed, narrow, stalled;
+	unsigned int busy;
+	wait_queue_head_t idle;
+	sector_t cursor;
+	u64 partial;
+	sector_t issued;
+	u64 completed;
+	bool partial_failed;
+	u64 total, done, started;
+	u64 read_bytes, written_bytes, skipped_bytes;
+	struct dm_sync_pace pace;
+	struct dm_sync_slot slot[DM_SYNC_SLOTS];
+	struct bio_list demand;
+	struct work_struct demand_work, checkpoint;
+	u64 uncommitted;
+	unsigned long last_progress;
+};
+
+/**
+ * struct dm_sync_pair - one association source <-> replica
+ *
+ * Shared by every table instance that names the same metadata device (rule L).
+ *
+ * All changes of state happen on @conductor, an ordered queue; so they need no
+ * lock among themselves.  What they publish is protected by @lock, a spinlock
+ * that is never held over anything that can wait (rule P).
+ *
+ * Metadata is written under @commit_lock, by the committer (activity table,
+ * maps) and the conductor (superblock, maps); so at most one write of a block
+ * is in flight.
+ */
+struct dm_sync_pair {
+	struct kref ref;
+	struct rcu_head rcu;
+	struct list_head list;		/* of all contexts; registry lock */
+	unsigned int tables;		/* instances; registry lock */
+	struct mapped_device *md;	/* the only one that may use it */
+	u32 id;				/* 0: not yet registered */
+	bool gone;			/* detached or destroyed: not to be found any more */
+
+	char name[DM_SYNC_NAME_LEN];
+	dev_t door, meta_dev, source_dev, replica_dev;
+
+	/* constant while active */
+	sector_t sectors;
+	unsigned int region_shift, extent_shift;	/* in sectors */
+	u64 nr_regions;
+	u32 nr_extents;
+
+	/* valid between preresume and postsuspend: those of the live table */
+	struct dm_target *ti;
+	struct block_device *source, *replica;
+	struct dm_sync_config *config;
+	bool loaded;			/* the structures below exist and are true */
+
+	struct dm_sync_meta meta;
+	struct dm_sync_map *source_map, *replica_map;
+	struct dm_sync_activity *activity;
+	struct dm_sync_ranges *ranges;
+	struct mutex commit_lock;
+	struct dm_sync_super super;
+	bool meta_failed;		/* no metadata can be written any more */
+	bool armed;			/* the superblock says "not clean" */
+	bool settled;			/* flow is cut and the replica is owed nothing */
+
+	struct workqueue_struct *io_wq, *conductor;
+
+	/* published; @lock, taken with interrupts off */
+	spinlock_t lock;
+	struct dm_sync_state state;
+	struct dm_sync_facts facts;
+	bool live;			/* operations are possible */
+	u32 reason;
+	u64 reason_time, sync_time;
+	u32 generation;
+	u64 event_seq;
+	u64 synced_until;		/* when the replica last was equal, ns */
+	struct dm_sync_event_record history[DM_SYNC_HISTORY];
+	u32 history_next;
+	u8 hold, recovery;
+	u32 hold_max;
+	struct dm_sync_step goal;	/* state when the running movement is complete */
+	bool hold_released;		/* Suspended, but writes are tracked, not held */
+
+	/* read by every host I/O; written by the conductor or by a failure */
+	enum dm_sync_flow flow;
+	bool redirect;			/* reads of marked regions are served by the replica */
+	bool passthrough;		/* detached: nothing is tracked */
+	struct dm_sync_gate gate;
+	struct bio_set bs;		/* replica's half of host writes */
+
+	spinlock_t io_lock;		/* protects the lists; interrupts off */
+	struct bio_list ready;		/* to be taken on in process context */
+	struct bio_list unacked;	/* wait for "stale" to be durable */
+	struct bio_list retry;		/* reads to be served by the replica */
+	struct work_struct ready_work, commit_work;
+
+	/* replica door */
+	atomic_t door_users;		/* I/O in flight through it */
+	wait_queue_head_t door_idle;
+	u8 door_access;
+	bool door_written;
+	struct bio_list door_marks;	/* writes whose mark is not yet durable; io_lock */
+	struct bio_list door_committing;	/* those of the commit under way */
+
+	/* the conductor's work */
+	struct list_head requests;	/* of operations; @lock */
+	struct work_struct request_work, break_work, copied_work;
+	struct delayed_work hold_work, probe_work;
+	unsigned long broken;		/* bits: reasons of failures not yet handled */
+	u8 stall_event;
+	struct work_struct stall_work;
+	unsigned int probe_delay;	/* seconds */
+
+	struct dm_sync_resync resync;
+
+	struct dm_sync_counts __percpu *counts;
+	unsigned long last_io;		/* jiffies */
+	atomic64_t reads_from_replica, source_errors, replica_errors;
+
+	struct kobject *kobj;
+};
+
+static inline sector_t dm_sync_region_start(struct dm_sync_pair *p, u64 region)
+{
+	return region << p->region_shift;
+}
+
+static inline u64 dm_sync_region_of(struct dm_sync_pair *p, sector_t sector)
+{
+	return sector >> p->region_shift;
+}
+
+static inline u32 dm_sync_extent_of(struct dm_sync_pair *p, sector_t sector)
+{
+	return sector >> p->extent_shift;
+}
+
+static inline u64 dm_sync_now(void)
+{
+	return ktime_get_real_ns();
+}
+
+/* dm-sync-super.c */
+int dm_sync_super_probe(struct dm_sync_pair *p, const struct dm_sync_config *c,
+			const char **why);
+int dm_sync_super_write(struct dm_sync_pair *p, const struct dm_sync_step *step);
+u32 dm_sync_super_nr_blocks(struct dm_sync_pair *p);
+
+/* dm-sync-pair.c */
+int dm_sync_pair_module_init(void);
+void dm_sync_pair_module_exit(void);
+struct dm_sync_pair *dm_sync_pair_attach(struct dm_target *ti,
+					 struct block_device *source,
+					 struct block_device *replica,
+					 struct block_device *meta,
+					 const struct dm_sync_config *c);
+void dm_sync_pair_detach(struct dm_sync_pair *p);
+void dm_sync_pair_get(struct dm_sync_pair *p);
+void dm_sync_pair_register(struct dm_sync_pair *p);
+void dm_sync_pair_unregister(struct dm_sync_pair *p);
+void dm_sync_publish(struct dm_sync_pair *p, const struct dm_sync_step *to,
+		     u32 cause, u32 operation, u32 reason);
+void dm_sync_publish_progress(struct dm_sync_pair *p);
+
+/* dm-sync-life.c */
+int dm_sync_pair_activate(struct dm_sync_pair *p, struct dm_target *ti,
+			  struct block_device *source,
+			  struct block_device *replica,
+			  struct block_device *meta,
+			  struct dm_sync_config *c);
+void dm_sync_pair_resume(struct dm_sync_pair *p);
+void dm_sync_pair_presuspend(struct dm_sync_pair *p);
+void dm_sync_pair_postsuspend(struct dm_sync_pair *p);
+void dm_sync_pair_unload(struct dm_sync_pair *p);
+void dm_sync_pair_forget_config(struct dm_sync_pair *p, struct dm_sync_config *c);
+unsigned int dm_sync_extent_shift(u64 sectors, u32 region_sectors);
+
+/* dm-sync-commit.c */
+void dm_sync_commit_init(struct dm_sync_pair *p);
+void dm_sync_commit_kick(struct dm_sync_pair *p);
+int dm_sync_commit_maps(struct dm_sync_pair *p, bool clears);
+int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica);
+void dm_sync_mark_unflushed(struct dm_sync_pair *p);
+extern const struct dm_sync_activity_ops dm_sync_commit_ops;
+
+/* dm-sync-ops.c */
+void dm_sync_ops_init(struct dm_sync_pair *p);
+void dm_sync_ops_stop(struct dm_sync_pair *p);
+void dm_sync_break(struct dm_sync_pair *p, u32 reason);
+void dm_sync_enter_state(struct dm_sync_pair *p);
+void dm_sync_gate_release(struct dm_sync_pair *p);
+void dm_sync_facts_now(struct dm_sync_pair *p, struct dm_sync_facts *f);
+
+/* dm-sync-mirror-io.c */
+size_t dm_sync_io_size(void);
+int dm_sync_mirror_map(struct dm_sync_pair *p, struct dm_target *ti, struct bio *bio);
+int dm_sync_mirror_end_io(struct dm_sync_pair *p, struct bio *bio, blk_status_t *error);
+void dm_sync_io_init(struct dm_sync_pair *p);
+void dm_sync_io_restart(struct dm_sync_pair *p, struct bio_list *bios);
+void dm_sync_io_requeue(struct bio_list *bios);
+void dm_sync_io_ack(struct dm_sync_pair *p);
+void dm_sync_io_demand_done(struct dm_sync_pair *p, struct bio *bio, blk_status_t error);
+sector_t dm_sync_io_sector(struct bio *bio);
+sector_t dm_sync_io_last(struct bio *bio);
+unsigned int dm_sync_io_inflight(struct dm_sync_pair *p, u64 *reads, u64 *writes);
+bool dm_sync_range_marked(struct dm_sync_pair *p, sector_t sector,
+			  unsigned int sectors, bool *all);
+
+/* dm-sync-resync.c */
+extern struct workqueue_struct *dm_sync_demand_wq;
+void dm_sync_resync_init(struct dm_sync_pair *p);
+void dm_sync_resync_start(struct dm_sync_pair *p);
+void dm_sync_resync_stop(struct dm_sync_pair *p);
+void dm_sync_resync_kick(struct dm_sync_pair *p);
+void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio);
+int dm_sync_resync_probe(struct dm_sync_pair *p);
+
+/* dm-sync-replica.c */
+int dm_sync_replica_register(void);
+void dm_sync_replica_unregister(void);
+void dm_sync_door_marked(struct dm_sync_pair *p, int error);
+
+#endif /* DM_SYNC_MIRROR_H */

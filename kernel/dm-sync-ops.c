@@ -1,0 +1,1003 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The conductor: every change of a pair's state happens here.
+ *
+ * Operations, failures, the end of a copy and timers are work items of one
+ * ordered queue; so a change never meets another half way and needs no lock
+ * against it.  A caller waits until its operation is accepted or refused; what
+ * the operation does goes on by itself.
+ *
+ * Each change follows the same line: the new state is made durable when a
+ * crash must find it, then the flow of host writes is turned, then the state is
+ * published.  The order of the first two depends on which side a crash between
+ * them should fall:
+ *
+ *	cutting (Fracture, Deactivate, ...): durable first, so that no write is
+ *	acknowledged that the replica missed while the disk says "in sync"
+ *	(M-degraded).  Both sides are still equal if the crash comes in between.
+ *
+ *	starting a copy (Resync, Activate): the merged maps, then "the replica is
+ *	not usable", then the first byte of the copy: the replica's old image is
+ *	given up on disk before it is damaged.
+ *
+ *	Restore: the same, with host writes paused, for from that instant on the
+ *	replica is the truth of marked regions, and after a crash too.
+ *
+ * While a restore runs or has broken off (p->redirect), the source map says
+ * "the replica is right here" and what the replica misses is kept in the
+ * replica map: "the source is right here".  The two are brought together when
+ * the restore is complete.
+ *
+ * Documentation/proofs/state.rst goes through the crash points one by one.
+ */
+#include "dm-sync-mirror.h"
+
+#define DM_MSG_PREFIX "sync"
+
+#define DRAIN_TIMEOUT	(DM_SYNC_DRAIN_SECONDS * HZ)
+#define PROBE_FIRST	2u	/* seconds; doubles */
+#define PROBE_LAST	30u
+
+/**
+ * struct dm_sync_request - an operation asked for
+ */
+struct dm_sync_request {
+	struct list_head list;
+	struct kref ref;
+	u32 operation;
+	bool force;
+	int result;
+	const char *why;
+	struct completion accepted;
+};
+
+/**
+ * struct change - an operation being carried out
+ */
+struct change {
+	u32 operation;
+	bool force;
+	struct dm_sync_step from, during, after;
+};
+
+/*----------------------------------------------------------------
+ * Small steps
+ *--------------------------------------------------------------*/
+
+static struct dm_sync_step state_step(const struct dm_sync_state *s)
+{
+	return (struct dm_sync_step) { s->copy_state, s->progress, s->requested };
+}
+
+static int persist(struct dm_sync_pair *p, const struct dm_sync_step *step)
+{
+	int r = dm_sync_super_write(p, step);
+
+	if (r)
+		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+	return r;
+}
+
+static void completed(struct dm_sync_pair *p, const struct change *c)
+{
+	dm_sync_publish(p, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
+			DM_SYNC_REASON_NONE);
+}
+
+/* The operation could not be carried out: everything is as it was. */
+static void take_back(struct dm_sync_pair *p, const struct change *c)
+{
+	dm_sync_publish(p, &c->from, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
+			p->reason);
+}
+
+/* What is known of the replica when the pair leaves the state @from. */
+static void facts_leave(struct dm_sync_pair *p, u8 from)
+{
+	spin_lock_irq(&p->lock);
+	if (from == DM_SYNC_COPY_STATE_SYNCHRONIZED) {
+		p->facts.was_synced = true;
+		p->facts.replica_consistent = true;
+		p->synced_until = dm_sync_now();
+	} else if (from == DM_SYNC_COPY_STATE_UNSYNCHRONIZED) {
+		p->facts.was_synced = false;
+		p->facts.replica_consistent = false;
+	}
+	p->facts.fracture_owed = false;
+	spin_unlock_irq(&p->lock);
+}
+
+/**
+ * dm_sync_gate_release - open the gate and start what it held
+ * @p: the pair
+ *
+ * Context: may sleep.
+ */
+void dm_sync_gate_release(struct dm_sync_pair *p)
+{
+	struct bio_list parked;
+
+	dm_sync_gate_open(&p->gate, &parked);
+	dm_sync_io_restart(p, &parked);
+}
+
+/*
+ * The flow is cut and no write is on its way to the replica: settle what the
+ * replica is owed.  A flush that failed once is not asked again: a later one
+ * may succeed and still have lost the data.
+ */
+static void settle(struct dm_sync_pair *p, bool try_flush)
+{
+	if (p->settled)
+		return;
+	if (!try_flush || dm_sync_flush_sides(p, true))
+		dm_sync_mark_unflushed(p);
+	WRITE_ONCE(p->settled, true);
+}
+
+/* Stop copy and replication; new writes go to the source and are tracked. */
+static int cut_flow(struct dm_sync_pair *p)
+{
+	int r = 0;
+
+	dm_sync_resync_stop(p);
+	WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
+	if (!p->gate.closed)
+		r = dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
+	if (r) {
+		dm_sync_break(p, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
+		return r;
+	}
+	settle(p, true);
+	return 0;
+}
+
+/* No host I/O through the replica door any more; the state already forbids it. */
+static int close_door(struct dm_sync_pair *p)
+{
+	return wait_event_timeout(p->door_idle, !atomic_read(&p->door_users),
+				  DRAIN_TIMEOUT) ? 0 : -ETIMEDOUT;
+}
+
+static void start_flow(struct dm_sync_pair *p, enum dm_sync_flow flow)
+{
+	WRITE_ONCE(p->settled, false);
+	WRITE_ONCE(p->flow, flow);
+}
+
+/*
+ * The metadata device failed earlier: is it writable now?  Nothing that is
+ * there is believed; the table of active extents starts anew.
+ */
+static int revive_metadata(struct dm_sync_pair *p)
+{
+	int r;
+
+	if (!p->meta_failed)
+		return 0;
+	r = dm_sync_super_write(p, NULL);
+	if (r)
+		return r;
+	r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
+	if (!r) {
+		p->super.activity_epoch++;
+		dm_sync_activity_reset(p->activity, p->super.activity_epoch);
+		r = dm_sync_super_write(p, NULL);
+	}
+	p->meta_failed = r;
+	dm_sync_gate_release(p);
+	return r;
+}
+
+/*----------------------------------------------------------------
+ * Starting copies
+ *--------------------------------------------------------------*/
+
+static void forget_replica(struct dm_sync_pair *p, bool whole)
+{
+	if (whole || p->facts.maps_lost)
+		dm_sync_map_set_all(p->source_map);
+	else
+		dm_sync_map_or(p->source_map, p->replica_map);
+	dm_sync_map_clear_all(p->replica_map);
+
+	spin_lock_irq(&p->lock);
+	p->facts.replica_consistent = false;
+	p->facts.was_synced = false;
+	p->facts.maps_lost = false;
+	p->facts.restore_incomplete = false;
+	p->facts.fracture_owed = false;
+	if (whole)
+		p->facts.ever_synced = false;
+	spin_unlock_irq(&p->lock);
+}
+
+/* From a cut flow to a running copy, source to replica. */
+static int begin_forward(struct dm_sync_pair *p, const struct dm_sync_step *step,
+			 bool whole)
+{
+	int r = close_door(p);
+
+	if (r)
+		return r;
+	r = revive_metadata(p);
+	if (r)
+		return r;
+	/* From here the source is the truth everywhere (Resync with force). */
+	WRITE_ONCE(p->redirect, false);
+	p->super.restoring = false;
+	forget_replica(p, whole);
+	r = dm_sync_commit_maps(p, false);
+	if (!r)
+		r = dm_sync_super_write(p, step);
+	if (r) {
+		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+		return 0;
+	}
+	start_flow(p, DM_SYNC_FLOW_FORWARD);
+	r = dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
+	if (r) {
+		dm_sync_break(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+		return 0;
+	}
+	dm_sync_resync_start(p);
+	return 0;
+}
+
+static int op_resync(struct dm_sync_pair *p, struct change *c)
+{
+	return begin_forward(p, &c->during, false);
+}
+
+static int op_activate(struct dm_sync_pair *p, struct change *c)
+{
+	bool whole = c->from.copy_state != DM_SYNC_COPY_STATE_INACTIVE ||
+		     !p->facts.ever_synced;
+
+	return begin_forward(p, &c->during, whole);
+}
+
+static int op_restore(struct dm_sync_pair *p, struct change *c)
+{
+	int r = close_door(p);
+
+	if (!r)
+		r = revive_metadata(p);
+	if (r)
+		return r;
+	r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
+	if (r) {
+		dm_sync_gate_release(p);
+		return r;
+	}
+	/* Once begun, the two maps have other meanings: see the head comment. */
+	if (!p->redirect) {
+		dm_sync_map_or(p->source_map, p->replica_map);
+		dm_sync_map_clear_all(p->replica_map);
+	}
+	p->super.restoring = true;
+	r = dm_sync_commit_maps(p, true);
+	if (!r)
+		r = dm_sync_super_write(p, &c->during);
+	if (r) {
+		p->super.restoring = p->redirect;
+		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+		dm_sync_gate_release(p);
+		return r;
+	}
+	WRITE_ONCE(p->redirect, true);
+	start_flow(p, DM_SYNC_FLOW_RESTORE);
+	dm_sync_gate_release(p);
+	dm_sync_resync_start(p);
+	return 0;
+}
+
+static int op_resume(struct dm_sync_pair *p, struct change *c)
+{
+	bool held = p->gate.closed;
+	int r;
+
+	cancel_delayed_work(&p->hold_work);
+	p->hold_released = false;
+	r = dm_sync_commit_maps(p, false);
+	if (!r)
+		r = dm_sync_super_write(p, &c->during);
+	if (r) {
+		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+		dm_sync_gate_release(p);
+		return 0;
+	}
+	start_flow(p, DM_SYNC_FLOW_FORWARD);
+	if (held)
+		dm_sync_gate_release(p);
+	else if (dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT))
+		dm_sync_break(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+	dm_sync_resync_start(p);
+	return 0;
+}
+
+/*----------------------------------------------------------------
+ * Cutting
+ *--------------------------------------------------------------*/
+
+/* Durable first, then the cut; a Suspended pair's held writes go to the source. */
+static int op_fracture(struct dm_sync_pair *p, struct change *c)
+{
+	int r;
+
+	cancel_delayed_work(&p->hold_work);
+	facts_leave(p, c->from.copy_state);
+	p->hold_released = false;
+	r = persist(p, &c->after);
+	if (!r)
+		r = cut_flow(p);
+	if (!r)
+		completed(p, c);
+	dm_sync_gate_release(p);
+	return 0;
+}
+
+/* Pause, drain, flush.  On success the gate is closed and both sides are equal. */
+static int quiesce(struct dm_sync_pair *p, struct change *c)
+{
+	int r = 0;
+
+	if (!p->gate.closed)
+		r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
+	if (!r && READ_ONCE(p->flow) == DM_SYNC_FLOW_FORWARD) {
+		r = dm_sync_flush_sides(p, true);
+		if (r == -ENXIO)
+			dm_sync_break(p, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+	}
+	if (!r && READ_ONCE(p->broken))
+		r = -EIO;
+	if (!r)
+		return 0;
+	take_back(p, c);
+	dm_sync_gate_release(p);
+	return r;
+}
+
+static int op_split(struct dm_sync_pair *p, struct change *c)
+{
+	int r;
+
+	cancel_delayed_work(&p->hold_work);
+	r = quiesce(p, c);
+	if (r)
+		return 0;
+	facts_leave(p, c->from.copy_state);
+	spin_lock_irq(&p->lock);
+	if (c->from.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED)
+		p->sync_time = dm_sync_now();
+	p->hold_released = false;
+	spin_unlock_irq(&p->lock);
+	r = persist(p, &c->after);
+	if (!r) {
+		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
+		WRITE_ONCE(p->settled, true);
+		completed(p, c);
+	}
+	dm_sync_gate_release(p);
+	return 0;
+}
+
+static void arm_hold(struct dm_sync_pair *p)
+{
+	if (p->hold_max)
+		queue_delayed_work(p->conductor, &p->hold_work, p->hold_max * HZ);
+}
+
+static int op_suspend(struct dm_sync_pair *p, struct change *c)
+{
+	int r;
+
+	dm_sync_resync_stop(p);
+	r = quiesce(p, c);
+	if (r) {
+		if (c->from.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED)
+			dm_sync_resync_start(p);
+		return 0;
+	}
+	facts_leave(p, c->from.copy_state);
+	p->hold_released = p->hold;
+	r = persist(p, &c->after);
+	if (!r) {
+		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
+		WRITE_ONCE(p->settled, true);
+		completed(p, c);
+	}
+	if (r || p->hold_released)
+		dm_sync_gate_release(p);
+	else
+		arm_hold(p);
+	return 0;
+}
+
+static int op_abort(struct dm_sync_pair *p, struct change *c)
+{
+	bool restoring = p->redirect;
+
+	if (cut_flow(p))
+		return 0;
+	facts_leave(p, DM_SYNC_COPY_STATE_UNSYNCHRONIZED);
+	spin_lock_irq(&p->lock);
+	p->facts.restore_incomplete = restoring;
+	p->facts.replica_consistent = restoring;
+	spin_unlock_irq(&p->lock);
+	if (dm_sync_commit_maps(p, true))
+		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+	else if (!persist(p, &c->after))
+		dm_sync_publish(p, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
+				restoring ? DM_SYNC_REASON_RESTORE_INCOMPLETE :
+					    DM_SYNC_REASON_OPERATOR);
+	return 0;
+}
+
+static int op_prepare(struct dm_sync_pair *p, struct change *c)
+{
+	int r = close_door(p);
+
+	if (!r)
+		r = revive_metadata(p);
+	if (r)
+		return r;
+	forget_replica(p, true);
+	r = dm_sync_commit_maps(p, false);
+	if (r)
+		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+	else if (!persist(p, &c->after))
+		completed(p, c);
+	return 0;
+}
+
+/*
+ * The end of the pair.  The superblock becomes a tombstone: the same table
+ * line must not find a blank device later and start to overwrite a volume that
+ * has become independent.
+ */
+static int op_detach(struct dm_sync_pair *p, struct change *c)
+{
+	struct dm_sync_step gone = {
+		DM_SYNC_COPY_STATE_NOT_APPLICABLE,
+		DM_SYNC_PROGRESS_STATUS_COMPLETED,
+		DM_SYNC_COPY_STATE_NOT_APPLICABLE,
+	};
+	int r;
+
+	cancel_delayed_work(&p->hold_work);
+	cancel_delayed_work(&p->probe_work);
+	dm_sync_resync_stop(p);
+	r = quiesce(p, c);
+	if (r)
+		return 0;
+	p->super.detached = true;
+	p->super.dissolved = c->operation == DM_SYNC_OPERATION_DISSOLVE;
+	if (dm_sync_super_write(p, &gone) && !c->force) {
+		p->super.detached = p->super.dissolved = false;
+		take_back(p, c);
+		dm_sync_gate_release(p);
+		return 0;
+	}
+	WRITE_ONCE(p->redirect, false);
+	WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
+	WRITE_ONCE(p->settled, true);
+	WRITE_ONCE(p->passthrough, true);
+	dm_sync_gate_release(p);
+	dm_sync_publish(p, &gone, DM_SYNC_EVENT_CAUSE_DELETED, c->operation,
+			DM_SYNC_REASON_OPERATOR);
+	dm_sync_pair_unregister(p);
+	return 0;
+}
+
+static int (*const handlers[])(struct dm_sync_pair *p, struct change *c) = {
+	[DM_SYNC_OPERATION_ABORT] = op_abort,
+	[DM_SYNC_OPERATION_ACTIVATE] = op_activate,
+	[DM_SYNC_OPERATION_DEACTIVATE] = op_fracture,
+	[DM_SYNC_OPERATION_DETACH] = op_detach,
+	[DM_SYNC_OPERATION_DISSOLVE] = op_detach,
+	[DM_SYNC_OPERATION_FRACTURE] = op_fracture,
+	[DM_SYNC_OPERATION_RESYNC] = op_resync,
+	[DM_SYNC_OPERATION_RESTORE] = op_restore,
+	[DM_SYNC_OPERATION_RESUME] = op_resume,
+	[DM_SYNC_OPERATION_SPLIT] = op_split,
+	[DM_SYNC_OPERATION_SUSPEND] = op_suspend,
+	[DM_SYNC_OPERATION_UNPREPARE] = op_prepare,
+	[DM_SYNC_OPERATION_PREPARE] = op_prepare,
+};
+
+/*----------------------------------------------------------------
+ * Requests
+ *--------------------------------------------------------------*/
+
+static const int admit_errno[] = {
+	[DM_SYNC_ADMIT_OK] = 0,
+	[DM_SYNC_ADMIT_NOOP] = 0,
+	[DM_SYNC_ADMIT_FORCE] = -EPERM,
+	[DM_SYNC_ADMIT_REFUSED] = -EPERM,
+	[DM_SYNC_ADMIT_BUSY] = -EBUSY,
+	[DM_SYNC_ADMIT_UNSUPPORTED] = -EOPNOTSUPP,
+	[DM_SYNC_ADMIT_INVALID] = -EINVAL,
+};
+
+/**
+ * dm_sync_facts_now - the facts, with those that are computed
+ * @p: the pair
+ * @f: out
+ *
+ * Context: p->lock held.
+ */
+void dm_sync_facts_now(struct dm_sync_pair *p, struct dm_sync_facts *f)
+{
+	*f = p->facts;
+	f->source_ok = true;
+	f->held_writes = dm_sync_gate_parked(&p->gate);
+	f->nothing_marked = p->loaded && !dm_sync_map_count(p->source_map) &&
+			    !dm_sync_map_count(p->replica_map);
+}
+
+static enum dm_sync_admit judge(struct dm_sync_pair *p, u32 operation, bool force,
+				const char **why)
+{
+	enum dm_sync_admit verdict = DM_SYNC_ADMIT_BUSY;
+	struct dm_sync_facts f;
+
+	*why = NULL;
+	spin_lock_irq(&p->lock);
+	if (!p->live || p->gone) {
+		*why = p->gone ? "the pair has been detached" :
+				 "the device is suspended";
+	} else {
+		dm_sync_facts_now(p, &f);
+		verdict = dm_sync_admit(&p->state, &f, operation, force, why);
+		if (verdict == DM_SYNC_ADMIT_OK &&
+		    (operation >= ARRAY_SIZE(handlers) || !handlers[operation]))
+			verdict = DM_SYNC_ADMIT_UNSUPPORTED;
+	}
+	spin_unlock_irq(&p->lock);
+	return verdict;
+}
+
+static void request_free(struct kref *ref)
+{
+	kfree(container_of(ref, struct dm_sync_request, ref));
+}
+
+static void carry_out(struct dm_sync_pair *p, struct dm_sync_request *req)
+{
+	struct change c = { .operation = req->operation, .force = req->force };
+	enum dm_sync_admit verdict = judge(p, req->operation, req->force, &req->why);
+	struct dm_sync_facts f;
+	int r;
+
+	spin_lock_irq(&p->lock);
+	dm_sync_facts_now(p, &f);
+	c.from = state_step(&p->state);
+	if (verdict == DM_SYNC_ADMIT_OK &&
+	    !dm_sync_transition(&p->state, &f, req->operation, &c.during, &c.after))
+		verdict = DM_SYNC_ADMIT_UNSUPPORTED;
+	spin_unlock_irq(&p->lock);
+
+	req->result = admit_errno[verdict];
+	if (verdict == DM_SYNC_ADMIT_OK)
+		dm_sync_publish(p, &c.during, DM_SYNC_EVENT_CAUSE_OPERATION,
+				req->operation, DM_SYNC_REASON_NONE);
+	complete(&req->accepted);
+	if (verdict != DM_SYNC_ADMIT_OK)
+		return;
+	r = handlers[req->operation](p, &c);
+	if (r)
+		take_back(p, &c);
+}
+
+static void do_requests(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, request_work);
+	struct dm_sync_request *req;
+
+	for (;;) {
+		spin_lock_irq(&p->lock);
+		req = list_first_entry_or_null(&p->requests, struct dm_sync_request, list);
+		if (req)
+			list_del_init(&req->list);
+		spin_unlock_irq(&p->lock);
+		if (!req)
+			return;
+		carry_out(p, req);
+		kref_put(&req->ref, request_free);
+	}
+}
+
+/**
+ * dm_sync_pair_operate - ask for an operation
+ * @pair: the pair
+ * @operation: enum dm_sync_operation
+ * @flags: DM_SYNC_OP_FORCE, DM_SYNC_OP_DRY_RUN
+ * @why: out: a constant sentence when refused
+ *
+ * Returns when the operation is accepted or refused; semantics as specified
+ * for ModifyReplicaSynchronization.
+ *
+ * Context: may sleep; no lock held.
+ * Return: 0 accepted or nothing to do; -EOPNOTSUPP, -EBUSY, -EPERM, -EINVAL;
+ * -EINTR when killed while waiting (it may still be carried out).
+ */
+int dm_sync_pair_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
+			 const char **why)
+{
+	bool force = flags & DM_SYNC_OP_FORCE;
+	enum dm_sync_admit verdict = judge(pair, operation, force, why);
+	struct dm_sync_request *req;
+	int r = admit_errno[verdict];
+
+	if (verdict != DM_SYNC_ADMIT_OK || (flags & DM_SYNC_OP_DRY_RUN))
+		return r;
+	req = kzalloc(sizeof(*req), GFP_KERNEL);
+	if (!req)
+		return -ENOMEM;
+	kref_init(&req->ref);
+	kref_get(&req->ref);
+	init_completion(&req->accepted);
+	req->operation = operation;
+	req->force = force;
+
+	spin_lock_irq(&pair->lock);
+	if (pair->live) {
+		list_add_tail(&req->list, &pair->requests);
+		queue_work(pair->conductor, &pair->request_work);
+	} else {
+		*why = "the device is suspended";
+		req->result = -EBUSY;
+		complete(&req->accepted);
+		kref_put(&req->ref, request_free);
+	}
+	spin_unlock_irq(&pair->lock);
+
+	r = wait_for_completion_killable(&req->accepted);
+	if (r) {
+		r = -EINTR;
+	} else {
+		r = req->result;
+		if (req->why)
+			*why = req->why;
+	}
+	kref_put(&req->ref, request_free);
+	return r;
+}
+
+/*----------------------------------------------------------------
+ * Events
+ *--------------------------------------------------------------*/
+
+static bool next_step(struct dm_sync_pair *p, enum dm_sync_event ev,
+		      struct dm_sync_step *to)
+{
+	struct dm_sync_facts f;
+	bool changed;
+
+	spin_lock_irq(&p->lock);
+	dm_sync_facts_now(p, &f);
+	changed = dm_sync_event_step(&p->state, &f, ev,
+				     p->recovery == 0,
+				     p->loaded && dm_sync_map_count(p->source_map), to);
+	spin_unlock_irq(&p->lock);
+	return changed;
+}
+
+/*
+ * The restore is complete, and durably so: what is left in the replica map has
+ * one meaning again, "the replica differs here", and goes forward next.
+ */
+static void restore_done(struct dm_sync_pair *p, struct dm_sync_step *to)
+{
+	p->super.restoring = false;
+	if (dm_sync_map_count(p->replica_map))
+		*to = (struct dm_sync_step) {
+			DM_SYNC_COPY_STATE_UNSYNCHRONIZED,
+			DM_SYNC_PROGRESS_STATUS_RESYNCING,
+			DM_SYNC_COPY_STATE_SYNCHRONIZED,
+		};
+	spin_lock_irq(&p->lock);
+	p->facts.restore_incomplete = false;
+	p->facts.fracture_owed = to->progress == DM_SYNC_PROGRESS_STATUS_REQUIRES_FRACTURE;
+	spin_unlock_irq(&p->lock);
+}
+
+/* All that was copied is on both sides, and the disk says so. */
+static int make_copy_durable(struct dm_sync_pair *p)
+{
+	int r = dm_sync_flush_sides(p, true);
+
+	if (r) {
+		dm_sync_break(p, r == -ENXIO ? DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
+					       DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+		return r;
+	}
+	r = dm_sync_commit_maps(p, true);
+	if (r && !READ_ONCE(p->broken))
+		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+	return r ?: READ_ONCE(p->broken) ? -EIO : 0;
+}
+
+static void facts_synced(struct dm_sync_pair *p)
+{
+	spin_lock_irq(&p->lock);
+	p->sync_time = dm_sync_now();
+	p->facts.ever_synced = true;
+	p->facts.replica_consistent = true;
+	spin_unlock_irq(&p->lock);
+}
+
+static void do_copied(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, copied_work);
+	bool restore = p->redirect;
+	struct dm_sync_step to;
+
+	if (READ_ONCE(p->flow) == DM_SYNC_FLOW_NONE || READ_ONCE(p->broken) ||
+	    !next_step(p, DM_SYNC_EV_COPY_DONE, &to))
+		return;
+	if (dm_sync_map_count(p->source_map)) {
+		dm_sync_resync_start(p);
+		return;
+	}
+	if (make_copy_durable(p))
+		return;
+	if (restore)
+		restore_done(p, &to);
+	if (to.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED)
+		facts_synced(p);
+	if (persist(p, &to)) {
+		p->super.restoring = restore;
+		return;
+	}
+	WRITE_ONCE(p->redirect, false);
+	if (restore) {
+		start_flow(p, DM_SYNC_FLOW_FORWARD);
+		dm_sync_map_or(p->source_map, p->replica_map);
+		dm_sync_map_clear_all(p->replica_map);
+	}
+	dm_sync_publish(p, &to, DM_SYNC_EVENT_CAUSE_COMPLETED, 0, DM_SYNC_REASON_NONE);
+	if (to.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED)
+		dm_sync_resync_start(p);
+}
+
+static void do_stall(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, stall_work);
+	bool stalled = READ_ONCE(p->resync.stalled);
+	struct dm_sync_step to;
+	u8 before = p->state.progress;
+
+	if (!next_step(p, stalled ? DM_SYNC_EV_STALLED : DM_SYNC_EV_UNSTALLED, &to))
+		return;
+	if (stalled)
+		p->facts.before_pending = before;
+	dm_sync_publish(p, &to, DM_SYNC_EVENT_CAUSE_COMPLETED, 0, p->reason);
+}
+
+/* Held long enough: from now on writes go to the source and are tracked. */
+static void do_hold(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(to_delayed_work(work),
+					      struct dm_sync_pair, hold_work);
+	struct dm_sync_step same = state_step(&p->state);
+
+	if (p->state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED || !p->gate.closed)
+		return;
+	p->hold_released = true;
+	persist(p, &same);
+	dm_sync_gate_release(p);
+	dm_sync_publish(p, &same, DM_SYNC_EVENT_CAUSE_COMPLETED, 0,
+			DM_SYNC_REASON_HOLD_EXPIRED);
+}
+
+/*----------------------------------------------------------------
+ * Failures
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_break - something failed: cut the flow now, tell the conductor
+ * @p: the pair
+ * @reason: enum dm_sync_reason
+ *
+ * Context: any.
+ */
+void dm_sync_break(struct dm_sync_pair *p, u32 reason)
+{
+	if (READ_ONCE(p->passthrough))
+		return;
+	set_bit(reason, &p->broken);
+	WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
+	queue_work(p->conductor, &p->break_work);
+}
+
+static enum dm_sync_event event_of(u32 reason)
+{
+	switch (reason) {
+	case DM_SYNC_REASON_METADATA_FAILED:
+	case DM_SYNC_REASON_METADATA_LOST:
+		return DM_SYNC_EV_MAPS_LOST;
+	case DM_SYNC_REASON_SOURCE_READ_ERROR:
+		return DM_SYNC_EV_SOURCE_COPY_ERROR;
+	case DM_SYNC_REASON_SOURCE_WRITE_ERROR:
+		return DM_SYNC_EV_SOURCE_WRITE_ERROR;
+	default:
+		return DM_SYNC_EV_REPLICA_ERROR;
+	}
+}
+
+static u32 worst_of(unsigned long reasons)
+{
+	if (test_bit(DM_SYNC_REASON_METADATA_FAILED, &reasons))
+		return DM_SYNC_REASON_METADATA_FAILED;
+	return __ffs(reasons);
+}
+
+static void arm_probe(struct dm_sync_pair *p, unsigned int seconds)
+{
+	p->probe_delay = seconds;
+	queue_delayed_work(p->conductor, &p->probe_work, seconds * HZ);
+}
+
+static void enter_broken(struct dm_sync_pair *p, u32 reason)
+{
+	u8 from = p->state.copy_state;
+	struct dm_sync_step to;
+
+	if (reason == DM_SYNC_REASON_METADATA_FAILED) {
+		p->meta_failed = true;
+		p->facts.maps_lost = true;
+		dm_sync_activity_fail(p->activity, -EIO);
+	}
+	if (!next_step(p, event_of(reason), &to))
+		return;
+	facts_leave(p, from);
+	if (p->redirect)
+		p->facts.restore_incomplete = true;
+	spin_lock_irq(&p->lock);
+	p->reason = reason;
+	p->reason_time = dm_sync_now();
+	spin_unlock_irq(&p->lock);
+	if (dm_sync_super_write(p, &to) && !p->meta_failed) {
+		set_bit(DM_SYNC_REASON_METADATA_FAILED, &p->broken);
+		queue_work(p->conductor, &p->break_work);
+	}
+	dm_sync_publish(p, &to, DM_SYNC_EVENT_CAUSE_ERROR, 0, reason);
+}
+
+/*
+ * Durable, published, acknowledged; only then look what the replica may have
+ * lost.  A crash in between finds the extents still marked active.
+ */
+static void do_break(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, break_work);
+	unsigned long reasons = xchg(&p->broken, 0);
+	u32 reason;
+	bool drained;
+
+	if (reasons) {
+		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
+		reason = worst_of(reasons);
+		enter_broken(p, reason);
+	}
+	dm_sync_io_ack(p);
+	if (!reasons)
+		return;
+	dm_sync_resync_stop(p);
+	drained = p->gate.closed || !dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
+	settle(p, drained && !test_bit(DM_SYNC_REASON_REPLICA_FLUSH_ERROR, &reasons));
+	arm_probe(p, PROBE_FIRST);
+}
+
+static bool replica_is_to_blame(u32 reason)
+{
+	return reason == DM_SYNC_REASON_REPLICA_WRITE_ERROR ||
+	       reason == DM_SYNC_REASON_REPLICA_READ_ERROR ||
+	       reason == DM_SYNC_REASON_REPLICA_FLUSH_ERROR;
+}
+
+static void returned(struct dm_sync_pair *p, const struct dm_sync_step *to)
+{
+	if (to->copy_state == DM_SYNC_COPY_STATE_SUSPENDED) {
+		p->hold_released = true;
+		if (!persist(p, to))
+			dm_sync_publish(p, to, DM_SYNC_EVENT_CAUSE_RECOVERY, 0,
+					DM_SYNC_REASON_REPLICA_RETURNED);
+		return;
+	}
+	dm_sync_publish(p, to, DM_SYNC_EVENT_CAUSE_RECOVERY, 0,
+			DM_SYNC_REASON_REPLICA_RETURNED);
+	if (begin_forward(p, to, false))
+		dm_sync_break(p, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
+}
+
+/*
+ * Broken: has the fault gone?  Metadata that could not be written must still
+ * learn that it is not to be trusted.
+ */
+static void do_probe(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(to_delayed_work(work),
+					      struct dm_sync_pair, probe_work);
+	struct dm_sync_step to;
+
+	if (p->state.copy_state != DM_SYNC_COPY_STATE_BROKEN ||
+	    p->state.progress != DM_SYNC_PROGRESS_STATUS_DORMANT) {
+		if (p->meta_failed && revive_metadata(p))
+			arm_probe(p, min(2 * p->probe_delay, PROBE_LAST));
+		return;
+	}
+	if (!replica_is_to_blame(p->reason))
+		return;
+	if (!dm_sync_resync_probe(p) &&
+	    next_step(p, DM_SYNC_EV_REPLICA_RETURNED, &to)) {
+		returned(p, &to);
+		return;
+	}
+	arm_probe(p, min(2 * p->probe_delay, PROBE_LAST));
+}
+
+/*----------------------------------------------------------------
+ * Life
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_enter_state - turn flow, gate and copy to what the state says
+ * @p: the pair, just activated, no host I/O yet
+ *
+ * Context: resume, the conductor idle; may sleep.
+ */
+void dm_sync_enter_state(struct dm_sync_pair *p)
+{
+	enum dm_sync_flow flow = dm_sync_flow(&p->state);
+
+	WRITE_ONCE(p->redirect, p->super.restoring);
+	WRITE_ONCE(p->settled, flow == DM_SYNC_FLOW_NONE);
+	WRITE_ONCE(p->flow, flow);
+	if (p->state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED && !p->hold_released) {
+		if (!p->gate.closed && dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT))
+			dm_sync_gate_release(p);
+		arm_hold(p);
+	}
+	if (flow != DM_SYNC_FLOW_NONE &&
+	    (flow == DM_SYNC_FLOW_RESTORE ||
+	     p->state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED))
+		dm_sync_resync_start(p);
+	if (p->state.copy_state == DM_SYNC_COPY_STATE_BROKEN)
+		arm_probe(p, PROBE_FIRST);
+}
+
+/**
+ * dm_sync_ops_stop - no more changes: timers off, queues empty
+ * @p: the pair, not live any more, no host I/O
+ *
+ * Context: postsuspend; may sleep.
+ */
+void dm_sync_ops_stop(struct dm_sync_pair *p)
+{
+	cancel_delayed_work_sync(&p->hold_work);
+	cancel_delayed_work_sync(&p->probe_work);
+	flush_workqueue(p->conductor);
+	dm_sync_resync_stop(p);
+	flush_workqueue(p->io_wq);
+	flush_workqueue(p->conductor);
+	cancel_delayed_work_sync(&p->hold_work);
+	cancel_delayed_work_sync(&p->probe_work);
+}
+
+/**
+ * dm_sync_ops_init - set up the conductor's work
+ * @p: the pair
+ */
+void dm_sync_ops_init(struct dm_sync_pair *p)
+{
+	INIT_LIST_HEAD(&p->requests);
+	INIT_WORK(&p->request_work, do_requests);
+	INIT_WORK(&p->break_work, do_break);
+	INIT_WORK(&p->copied_work, do_copied);
+	INIT_WORK(&p->stall_work, do_stall);
+	INIT_DELAYED_WORK(&p->hold_work, do_hold);
+	INIT_DELAYED_WORK(&p->probe_work, do_probe);
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The replica door: target "sync-replica".
+ *
+ *	0 <sectors> sync-replica <source door>
+ *
+ * Through it, and only through it, may hosts use the replica; so the pair
+ * knows what they wrote.  Whether they may is a function of the pair's state
+ * (semantics §4.3) and looked up for every bio:
+ *
+ *	enter	 count the bio, then look at the access.  Whoever takes the access
+ *		 away first changes it, then waits until the count is 0; so no bio
+ *		 that was let in is still under way when the copy starts.
+ *	write	 its regions are marked in the replica map, durably, before it is
+ *		 issued: the same rule M, from the other side.
+ *
+ * The door holds the source door open: a pair cannot be removed under it.
+ */
+#include "dm-sync-mirror.h"
+
+#define DM_MSG_PREFIX "sync-replica"
+
+struct replica_door {
+	struct dm_sync_pair *pair;
+	struct dm_dev *source_door, *replica;
+};
+
+struct door_io {
+	struct dm_sync_pair *pair;
+	bool counted;
+};
+
+static struct door_io *door_io_of(struct bio *bio)
+{
+	return dm_per_bio_data(bio, sizeof(struct door_io));
+}
+
+static void door_leave(struct dm_sync_pair *p)
+{
+	if (atomic_dec_and_test(&p->door_users))
+		wake_up(&p->door_idle);
+}
+
+static bool door_enter(struct dm_sync_pair *p, bool write)
+{
+	u8 need = write ? DM_SYNC_DOOR_ACCESS_READ_WRITE : DM_SYNC_DOOR_ACCESS_READ_ONLY;
+
+	atomic_inc(&p->door_users);
+	smp_mb__after_atomic();		/* pairs with the lock in dm_sync_publish() */
+	if (READ_ONCE(p->door_access) >= need && !READ_ONCE(p->gone))
+		return true;
+	door_leave(p);
+	return false;
+}
+
+static void mark_bio(struct dm_sync_pair *p, struct bio *bio, u64 *first, u64 *last)
+{
+	sector_t start = bio->bi_iter.bi_sector;
+
+	*first = dm_sync_region_of(p, start);
+	*last = dm_sync_region_of(p, start + bio_sectors(bio) - 1);
+}
+
+/* Returns true when the write may be issued now. */
+static bool door_mark(struct dm_sync_pair *p, struct bio *bio)
+{
+	unsigned long flags;
+	u64 first, last;
+
+	mark_bio(p, bio, &first, &last);
+	if (dm_sync_map_next_clear(p->replica_map, first, last + 1) > last &&
+	    dm_sync_map_is_durable(p->replica_map, first, last))
+		return true;
+	dm_sync_map_set_range(p->replica_map, first, last);
+	spin_lock_irqsave(&p->io_lock, flags);
+	bio_list_add(&p->door_marks, bio);
+	spin_unlock_irqrestore(&p->io_lock, flags);
+	dm_sync_commit_kick(p);
+	return false;
+}
+
+/**
+ * dm_sync_door_marked - the marks of a group of replica writes are durable
+ * @p: the pair
+ * @error: they are not: the writes fail, none was issued
+ *
+ * Context: the committer; may sleep.
+ */
+void dm_sync_door_marked(struct dm_sync_pair *p, int error)
+{
+	struct bio_list bios = p->door_committing;
+	struct bio *bio;
+
+	bio_list_init(&p->door_committing);
+	while ((bio = bio_list_pop(&bios))) {
+		if (error) {
+			bio->bi_status = errno_to_blk_status(error);
+			bio_endio(bio);
+		} else {
+			dm_submit_bio_remap(bio, NULL);
+		}
+	}
+}
+
+static int replica_map(struct dm_target *ti, struct bio *bio)
+{
+	struct replica_door *d = ti->private;
+	struct dm_sync_pair *p = d->pair;
+	struct door_io *io = door_io_of(bio);
+	bool write = op_is_write(bio_op(bio));
+
+	io->pair = p;
+	io->counted = door_enter(p, write && bio_sectors(bio));
+	if (!io->counted)
+		return DM_MAPIO_KILL;
+	bio_set_dev(bio, d->replica->bdev);
+	if (bio->bi_opf & REQ_PREFLUSH)
+		return DM_MAPIO_REMAPPED;
+	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	if (!write || door_mark(p, bio))
+		return DM_MAPIO_REMAPPED;
+	return DM_MAPIO_SUBMITTED;
+}
+
+static int replica_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
+{
+	struct door_io *io = door_io_of(bio);
+
+	if (io->counted) {
+		io->counted = false;
+		door_leave(io->pair);
+	}
+	return DM_ENDIO_DONE;
+}
+
+/*----------------------------------------------------------------
+ * Construction
+ *--------------------------------------------------------------*/
+
+static int find_pair(struct dm_target *ti, struct replica_door *d)
+{
+	d->pair = dm_sync_pair_find_door(d->source_door->bdev->bd_dev);
+	if (!d->pair) {
+		ti->error = "The device is not the source door of an active pair";
+		return -ENODEV;
+	}
+	if (ti->begin || ti->len != d->pair->sectors) {
+		ti->error = "The replica door must be as large as its source door";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int replica_ctr(struct dm_target *ti, unsigned int argc, char **argv)
+{
+	struct replica_door *d;
+	char name[24];
+	int r;
+
+	if (argc != 1) {
+		ti->error = "Arguments: <source door>";
+		return -EINVAL;
+	}
+	d = kzalloc(sizeof(*d), GFP_KERNEL);
+	if (!d) {
+		ti->error = "Cannot allocate the replica door";
+		return -ENOMEM;
+	}
+	r = dm_get_device(ti, argv[0], BLK_OPEN_READ, &d->source_door);
+	if (r) {
+		ti->error = "Cannot open the source door";
+		goto bad_door;
+	}
+	r = find_pair(ti, d);
+	if (r)
+		goto bad_pair;
+	snprintf(name, sizeof(name), "%u:%u", MAJOR(d->pair->replica_dev),
+		 MINOR(d->pair->replica_dev));
+	r = dm_get_device(ti, name, dm_table_get_mode(ti->table), &d->replica);
+	if (r) {
+		ti->error = "Cannot open the replica";
+		goto bad_pair;
+	}
+	ti->private = d;
+	ti->num_flush_bios = 1;
+	ti->per_io_data_size = sizeof(struct door_io);
+	ti->accounts_remapped_io = true;
+	return 0;
+
+bad_pair:
+	if (d->pair)
+		dm_sync_pair_put(d->pair);
+	dm_put_device(ti, d->source_door);
+bad_door:
+	kfree(d);
+	return r;
+}
+
+static void replica_dtr(struct dm_target *ti)
+{
+	struct replica_door *d = ti->private;
+
+	dm_put_device(ti, d->replica);
+	dm_put_device(ti, d->source_door);
+	dm_sync_pair_put(d->pair);
+	kfree(d);
+}
+
+static void replica_status(struct dm_target *ti, status_type_t type,
+			   unsigned int status_flags, char *result, unsigned int maxlen)
+{
+	static const char *const access[] = { "none", "ro", "rw" };
+	struct replica_door *d = ti->private;
+	unsigned int sz = 0;
+
+	switch (type) {
+	case STATUSTYPE_INFO:
+		DMEMIT("%s %llu", access[READ_ONCE(d->pair->door_access)],
+		       dm_sync_map_count(d->pair->replica_map));
+		break;
+	case STATUSTYPE_TABLE:
+		DMEMIT("%s", d->source_door->name);
+		break;
+	case STATUSTYPE_IMA:
+		*result = '\0';
+		break;
+	}
+}
+
+/* The source door is named for stacking order only; its limits are not ours. */
+static int replica_iterate(struct dm_target *ti, iterate_devices_callout_fn fn, void *data)
+{
+	struct replica_door *d = ti->private;
+
+	return fn(ti, d->replica, 0, ti->len, data);
+}
+
+static struct target_type replica_target = {
+	.name = "sync-replica",
+	.version = { 1, 0, 0 },
+	.module = THIS_MODULE,
+	.ctr = replica_ctr,
+	.dtr = replica_dtr,
+	.map = replica_map,
+	.end_io = replica_end_io,
+	.status = replica_status,
+	.iterate_devices = replica_iterate,
+};
+
+int dm_sync_replica_register(void)
+{
+	return dm_register_target(&replica_target);
+}
+
+void dm_sync_replica_unregister(void)
+{
+	dm_unregister_target(&replica_target);
+}

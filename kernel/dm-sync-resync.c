@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The background copy: every marked region, from the side that is right to the
+ * other.
+ *
+ * A pass runs over the source map with a cursor.  What it finds is cut into
+ * pieces: adjacent marked regions together, up to 1 MiB and never across an
+ * extent; a region larger than that in several, one such region at a time.
+ * A piece locks its range, is copied, clears its marks, gives the range free.
+ * So a host write of those sectors is wholly before the piece's read or wholly
+ * after its marks are gone, and Documentation/proofs/copy.rst shows that a
+ * cleared mark never covers stale data.
+ *
+ * The marks are cleared in memory here.  They become durable later, in groups,
+ * after a flush of both sides (-commit.c); a crash before that copies again.
+ *
+ * How fast: pace.c is asked before each piece.  The work re-arms itself at
+ * least once a second while it is stalled, so that a change of load or
+ * settings is noticed, and that the stall can be reported.
+ *
+ * Errors: a side that cannot be written breaks the pair at once.  A source that
+ * cannot be read at one place does not stop the others: the pass goes on, then
+ * once more region by region, and only what is left breaks the pair.
+ */
+#include "dm-sync-mirror.h"
+#include "dm-sync-trace.h"
+
+#define DM_MSG_PREFIX "sync"
+
+#define NO_REGION		(~0ULL)
+#define CHECKPOINT_BYTES	(128ULL << 20)	/* between durable clears of marks */
+
+static bool restoring(struct dm_sync_pair *p)
+{
+	return READ_ONCE(p->redirect);
+}
+
+/*----------------------------------------------------------------
+ * Which piece next.  All of this under rs->lock.
+ *--------------------------------------------------------------*/
+
+static sector_t region_end(struct dm_sync_pair *p, u64 region)
+{
+	return min_t(sector_t, dm_sync_region_start(p, region + 1), p->sectors);
+}
+
+static void slot_set(struct dm_sync_pair *p, struct dm_sync_slot *slot,
+		     sector_t start, sector_t end, u64 first, u64 last)
+{
+	slot->first = first;
+	slot->last = last;
+	slot->job.sector = start;
+	slot->job.sectors = end - start;
+	slot->range.start = start;
+	slot->range.last = end - 1;
+}
+
+/* The next piece of the region that is larger than a piece. */
+static bool next_of_partial(struct dm_sync_pair *p, struct dm_sync_slot *slot,
+			    sector_t sectors)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	sector_t end = region_end(p, rs->partial);
+	sector_t start = rs->issued;
+
+	if (rs->partial_failed || start >= end) {
+		if (rs->busy)
+			return false;
+		rs->cursor = end;
+		WRITE_ONCE(rs->partial, NO_REGION);
+		return false;
+	}
+	end = min(end, start + sectors);
+	/* Before the range is locked: see dm_sync_range_marked(). */
+	WRITE_ONCE(rs->issued, end);
+	slot_set(p, slot, start, end, rs->partial, rs->partial);
+	return true;
+}
+
+static void begin_partial(struct dm_sync_pair *p, u64 region)
+{
+	struct dm_sync_resync *rs = &p->resync;
+
+	rs->completed = 0;
+	rs->partial_failed = false;
+	WRITE_ONCE(rs->issued, dm_sync_region_start(p, region));
+	smp_wmb();	/* a reader of partial must not see an older issued */
+	WRITE_ONCE(rs->partial, region);
+}
+
+/* Adjacent marked regions from @region on, within a piece and an extent. */
+static void next_run(struct dm_sync_pair *p, struct dm_sync_slot *slot,
+		     u64 region, sector_t sectors)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	sector_t start = dm_sync_region_start(p, region);
+	sector_t limit = min(start + sectors, ((start >> p->extent_shift) + 1) << p->extent_shift);
+	u64 last = min(dm_sync_region_of(p, limit), p->nr_regions);
+
+	if (rs->narrow)
+		last = region + 1;
+	last = dm_sync_map_next_clear(p->source_map, region, last) - 1;
+	slot_set(p, slot, start, region_end(p, last), region, last);
+	rs->cursor = slot->range.last + 1;
+}
+
+/* The pass is at its end and nothing is in flight. */
+static void pass_ended(struct dm_sync_pair *p)
+{
+	struct dm_sync_resync *rs = &p->resync;
+
+	if (!dm_sync_map_count(p->source_map)) {
+		rs->running = false;
+		dm_sync_pace_idle(&rs->pace);
+		queue_work(p->conductor, &p->copied_work);
+		return;
+	}
+	if (rs->failed && rs->narrow) {
+		rs->running = false;
+		dm_sync_break(p, restoring(p) ? DM_SYNC_REASON_REPLICA_READ_ERROR :
+						DM_SYNC_REASON_SOURCE_READ_ERROR);
+		return;
+	}
+	rs->narrow = rs->failed;
+	rs->failed = false;
+	rs->cursor = 0;
+}
+
+/* Returns false when no piece can be started now. */
+static bool next_piece(struct dm_sync_pair *p, struct dm_sync_slot *slot,
+		       sector_t sectors)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	unsigned int tries;
+	u64 region;
+
+	for (tries = 0; rs->running && tries < 3; tries++) {
+		if (rs->partial != NO_REGION) {
+			if (next_of_partial(p, slot, sectors))
+				return true;
+			if (rs->partial != NO_REGION)
+				return false;
+		}
+		region = dm_sync_map_next(p->source_map, dm_sync_region_of(p, rs->cursor));
+		if (region >= p->nr_regions) {
+			if (rs->busy)
+				return false;
+			pass_ended(p);
+		} else if ((1ULL << p->region_shift) > sectors) {
+			begin_partial(p, region);
+		} else {
+			next_run(p, slot, region, sectors);
+			return true;
+		}
+	}
+	if (rs->running)
+		queue_delayed_work(p->io_wq, &rs->work, 0);
+	return false;
+}
+
+/*----------------------------------------------------------------
+ * One piece
+ *--------------------------------------------------------------*/
+
+static void piece_start(struct work_struct *work)
+{
+	struct dm_sync_slot *slot = container_of(work, struct dm_sync_slot, start);
+	struct dm_sync_pair *p = slot->pair;
+
+	trace_dm_sync_copy_start(p->id, &slot->job, restoring(p));
+	dm_sync_copy_start(&slot->job, p->io_wq);
+}
+
+static void piece_granted(struct dm_sync_range *r)
+{
+	struct dm_sync_slot *slot = container_of(r, struct dm_sync_slot, range);
+
+	queue_work(slot->pair->io_wq, &slot->start);
+}
+
+static void piece_fill(struct dm_sync_pair *p, struct dm_sync_copy *job)
+{
+	bool back = restoring(p);
+
+	job->from = back ? p->replica : p->source;
+	job->to = back ? p->source : p->replica;
+	job->compare = p->state.methodology == DM_SYNC_COPY_METHODOLOGY_INCREMENTAL;
+	job->fua = false;
+}
+
+static void piece_failed(struct dm_sync_pair *p, struct dm_sync_copy *job)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	bool back = restoring(p);
+
+	rs->failed = true;
+	if (job->read_error)
+		atomic64_inc(back ? &p->replica_errors : &p->source_errors);
+	if (!job->write_error)
+		return;
+	atomic64_inc(back ? &p->source_errors : &p->replica_errors);
+	rs->running = false;
+	dm_sync_break(p, back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
+				DM_SYNC_REASON_REPLICA_WRITE_ERROR);
+}
+
+/* Clear what the piece completed; its range is still held. */
+static void piece_arrived(struct dm_sync_pair *p, struct dm_sync_slot *slot)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	u64 region, bytes = (u64)slot->job.sectors << SECTOR_SHIFT;
+
+	dm_sync_activity_touch(p->activity, dm_sync_extent_of(p, slot->job.sector));
+	rs->done += bytes;
+	if (slot->first == rs->partial) {
+		rs->completed += slot->job.sectors;
+		if (!rs->partial_failed && rs->completed == region_end(p, rs->partial) -
+				     dm_sync_region_start(p, rs->partial))
+			dm_sync_map_clear(p->source_map, rs->partial);
+		return;
+	}
+	for (region = slot->first; region <= slot->last; region++)
+		dm_sync_map_clear(p->source_map, region);
+}
+
+static void account_piece(struct dm_sync_resync *rs, const struct dm_sync_copy *job)
+{
+	rs->read_bytes += job->read_bytes;
+	rs->written_bytes += job->written_bytes;
+	rs->skipped_bytes += job->skipped_bytes;
+	rs->uncommitted += (u64)job->sectors << SECTOR_SHIFT;
+	dm_sync_pace_done(&rs->pace, ktime_get_ns(),
+			  job->read_error || job->write_error ? 0 :
+			  job->sectors << SECTOR_SHIFT, job->read_ns, job->write_ns);
+}
+
+static void report_progress(struct dm_sync_pair *p)
+{
+	struct dm_sync_resync *rs = &p->resync;
+
+	if (time_before(jiffies, rs->last_progress + HZ / 4))
+		return;
+	rs->last_progress = jiffies;
+	dm_sync_publish_progress(p);
+}
+
+static void piece_done(struct dm_sync_copy *job)
+{
+	struct dm_sync_slot *slot = container_of(job, struct dm_sync_slot, job);
+	struct dm_sync_pair *p = slot->pair;
+	struct dm_sync_resync *rs = &p->resync;
+	bool checkpoint;
+
+	trace_dm_sync_copy_end(p->id, job, restoring(p));
+	spin_lock_irq(&rs->lock);
+	account_piece(rs, job);
+	if (job->read_error || job->write_error) {
+		if (slot->first == rs->partial)
+			rs->partial_failed = true;
+		piece_failed(p, job);
+	} else {
+		piece_arrived(p, slot);
+	}
+	checkpoint = rs->uncommitted >= CHECKPOINT_BYTES;
+	if (checkpoint)
+		rs->uncommitted = 0;
+	spin_unlock_irq(&rs->lock);
+
+	dm_sync_range_unlock(p->ranges, &slot->range);
+	if (checkpoint)
+		queue_work(p->io_wq, &rs->checkpoint);
+	report_progress(p);
+
+	spin_lock_irq(&rs->lock);
+	slot->busy = false;
+	rs->busy--;
+	if (rs->running)
+		mod_delayed_work(p->io_wq, &rs->work, 0);
+	else if (!rs->busy)
+		wake_up_all(&rs->idle);
+	spin_unlock_irq(&rs->lock);
+}
+
+static void do_checkpoint(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, resync.checkpoint);
+
+	dm_sync_commit_maps(p, true);
+}
+
+/*----------------------------------------------------------------
+ * The work
+ *--------------------------------------------------------------*/
+
+static struct dm_sync_slot *free_slot(struct dm_sync_resync *rs)
+{
+	unsigned int i;
+
+	for (i = 0; i < DM_SYNC_SLOTS; i++)
+		if (!rs->slot[i].busy)
+			return &rs->slot[i];
+	return NULL;
+}
+
+/* Is the host at it?  Asked before every piece. */
+static bool host_is_busy(struct dm_sync_pair *p, u64 now)
+{
+	unsigned int inflight = dm_sync_io_inflight(p, NULL, NULL);
+	u64 since = jiffies_to_nsecs(jiffies - READ_ONCE(p->last_io));
+
+	return dm_sync_pace_host(&p->resync.pace, now, inflight,
+				 since < now ? now - since : 0);
+}
+
+/* Pick and take a slot, or say how long to wait.  Under rs->lock. */
+static struct dm_sync_slot *take_slot(struct dm_sync_pair *p, u64 *delay)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	u64 now = ktime_get_ns();
+	bool busy = host_is_busy(p, now);
+	unsigned int bytes = dm_sync_pace_job_bytes(&rs->pace, busy);
+	struct dm_sync_slot *slot = free_slot(rs);
+
+	*delay = 0;
+	if (!rs->running || !slot || rs->busy >= dm_sync_pace_depth(&rs->pace, busy))
+		return NULL;
+	*delay = dm_sync_pace_delay(&rs->pace, now, busy, bytes);
+	if (*delay) {
+		trace_dm_sync_pace(p->id, *delay, rs->pace.limited_by);
+		return NULL;
+	}
+	if (!next_piece(p, slot, bytes >> SECTOR_SHIFT))
+		return NULL;
+	slot->busy = true;
+	rs->busy++;
+	dm_sync_pace_started(&rs->pace, now, slot->job.sectors << SECTOR_SHIFT);
+	return slot;
+}
+
+static void report_stall(struct dm_sync_pair *p)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	bool stalled = rs->running && dm_sync_pace_stalled(&rs->pace, ktime_get_ns());
+
+	if (stalled == rs->stalled)
+		return;
+	rs->stalled = stalled;
+	queue_work(p->conductor, &p->stall_work);
+}
+
+static void do_resync(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(to_delayed_work(work),
+					      struct dm_sync_pair, resync.work);
+	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_slot *slot;
+	u64 delay;
+
+	for (;;) {
+		spin_lock_irq(&rs->lock);
+		slot = take_slot(p, &delay);
+		if (!slot)
+			break;
+		spin_unlock_irq(&rs->lock);
+		piece_fill(p, &slot->job);
+		if (dm_sync_range_lock(p->ranges, &slot->range))
+			piece_start(&slot->start);
+	}
+	report_stall(p);
+	if (rs->running && (delay || rs->busy))
+		queue_delayed_work(p->io_wq, &rs->work,
+				   delay ? max(1UL, nsecs_to_jiffies(min_t(u64, delay, NSEC_PER_SEC))) : HZ);
+	spin_unlock_irq(&rs->lock);
+}
+
+/*----------------------------------------------------------------
+ * Start, stop
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_resync_start - begin a pass over the marked regions
+ * @p: the pair; flow (and redirect) say the direction
+ *
+ * Context: the conductor.
+ */
+void dm_sync_resync_start(struct dm_sync_pair *p)
+{
+	struct dm_sync_resync *rs = &p->resync;
+
+	spin_lock_irq(&rs->lock);
+	rs->total = dm_sync_map_count(p->source_map) << (p->region_shift + SECTOR_SHIFT);
+	rs->total = min_t(u64, rs->total, (u64)p->sectors << SECTOR_SHIFT);
+	rs->done = 0;
+	rs->started = dm_sync_now();
+	rs->cursor = 0;
+	rs->failed = rs->narrow = rs->stalled = false;
+	rs->partial_failed = false;
+	WRITE_ONCE(rs->partial, NO_REGION);
+	rs->pace.from_replica = restoring(p);
+	rs->running = true;
+	spin_unlock_irq(&rs->lock);
+	queue_delayed_work(p->io_wq, &rs->work, 0);
+}
+
+/**
+ * dm_sync_resync_stop - start no more pieces and wait for those under way
+ * @p: the pair
+ *
+ * The wait ends when the devices have answered, as with any I/O.
+ *
+ * Context: may sleep; not the I/O queue.
+ */
+void dm_sync_resync_stop(struct dm_sync_pair *p)
+{
+	struct dm_sync_resync *rs = &p->resync;
+
+	spin_lock_irq(&rs->lock);
+	rs->running = false;
+	spin_unlock_irq(&rs->lock);
+	wait_event(rs->idle, !READ_ONCE(rs->busy));
+	cancel_delayed_work_sync(&rs->work);
+	cancel_work_sync(&rs->checkpoint);
+	spin_lock_irq(&rs->lock);
+	WRITE_ONCE(rs->partial, NO_REGION);
+	dm_sync_pace_idle(&rs->pace);
+	spin_unlock_irq(&rs->lock);
+}
+
+/**
+ * dm_sync_resync_kick - a setting changed: ask the pace again
+ * @p: the pair
+ *
+ * Context: any.
+ */
+void dm_sync_resync_kick(struct dm_sync_pair *p)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	unsigned long flags;
+
+	spin_lock_irqsave(&rs->lock, flags);
+	if (rs->running)
+		mod_delayed_work(p->io_wq, &rs->work, 0);
+	spin_unlock_irqrestore(&rs->lock, flags);
+}
+
+/*----------------------------------------------------------------
+ * Copies that somebody waits for
+ *--------------------------------------------------------------*/
+
+struct sync_copy {
+	struct dm_sync_copy job;
+	struct dm_sync_range range;
+	struct completion done;
+};
+
+static void sync_granted(struct dm_sync_range *r)
+{
+	complete(&container_of(r, struct sync_copy, range)->done);
+}
+
+static void sync_done(struct dm_sync_copy *job)
+{
+	complete(&container_of(job, struct sync_copy, job)->done);
+}
+
+static blk_status_t copy_and_wait(struct dm_sync_pair *p, struct sync_copy *c,
+				  struct block_device *from,
+				  struct block_device *to,
+				  sector_t start, unsigned int sectors)
+{
+	memset(&c->job, 0, sizeof(c->job));
+	c->job.from = from;
+	c->job.to = to;
+	c->job.sector = start;
+	c->job.sectors = sectors;
+	c->job.done = sync_done;
+	reinit_completion(&c->done);
+	dm_sync_copy_start(&c->job, p->io_wq);
+	wait_for_completion(&c->done);
+	return c->job.read_error ?: c->job.write_error;
+}
+
+/* Bring one marked region back; nobody else writes it meanwhile but we. */
+static blk_status_t restore_region(struct dm_sync_pair *p, u64 region)
+{
+	sector_t start = dm_sync_region_start(p, region), end = region_end(p, region);
+	struct sync_copy c = { .range.granted = sync_granted };
+	blk_status_t error = BLK_STS_OK;
+
+	init_completion(&c.done);
+	while (start < end && !error) {
+		unsigned int sectors = min_t(sector_t, end - start, DM_SYNC_COPY_SECTORS);
+
+		c.range.start = start;
+		c.range.last = start + sectors - 1;
+		reinit_completion(&c.done);
+		if (!dm_sync_range_lock(p->ranges, &c.range))
+			wait_for_completion(&c.done);
+		error = copy_and_wait(p, &c, p->replica, p->source, start, sectors);
+		dm_sync_range_unlock(p->ranges, &c.range);
+		start += sectors;
+	}
+	if (error)
+		return error;
+	dm_sync_activity_touch(p->activity, dm_sync_extent_of(p, end - 1));
+	dm_sync_map_clear(p->source_map, region);
+	return BLK_STS_OK;
+}
+
+/*
+ * A restore broke off; the host writes to a region that is still to come.  One
+ * write at a time, so that nothing else changes the region between its pieces.
+ */
+static void do_demand(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, resync.demand_work);
+	struct dm_sync_resync *rs = &p->resync;
+	blk_status_t error;
+	struct bio *bio;
+	u64 region, last;
+
+	/* A piece still under way would put the replica's old data over the new. */
+	dm_sync_resync_stop(p);
+	for (;;) {
+		spin_lock_irq(&rs->lock);
+		bio = bio_list_pop(&rs->demand);
+		spin_unlock_irq(&rs->lock);
+		if (!bio)
+			return;
+		error = BLK_STS_OK;
+		region = dm_sync_region_of(p, dm_sync_io_sector(bio));
+		last = dm_sync_region_of(p, dm_sync_io_last(bio));
+		while (!error && (region = dm_sync_map_next(p->source_map, region)) <= last)
+			error = restore_region(p, region);
+		if (error)
+			atomic64_inc(&p->replica_errors);
+		dm_sync_io_demand_done(p, bio, error);
+	}
+}
+
+/**
+ * dm_sync_resync_demand - bring a write's regions back before it is issued
+ * @p: the pair, in the middle of a restore that broke off
+ * @bio: the write; comes back through dm_sync_io_demand_done()
+ *
+ * Context: any.
+ */
+void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	unsigned long flags;
+
+	spin_lock_irqsave(&rs->lock, flags);
+	bio_list_add(&rs->demand, bio);
+	spin_unlock_irqrestore(&rs->lock, flags);
+	queue_work(dm_sync_demand_wq, &rs->demand_work);
+}
+
+/**
+ * dm_sync_resync_probe - does the replica take writes again?
+ * @p: the pair, Broken
+ *
+ * Reads a block of a marked region from the replica, writes it back unchanged
+ * and flushes: the last consistent image there is not touched.
+ *
+ * Context: the conductor; may sleep.
+ * Return: 0 when it does.
+ */
+int dm_sync_resync_probe(struct dm_sync_pair *p)
+{
+	u64 region = dm_sync_map_next(p->source_map, 0);
+	struct sync_copy c;
+	sector_t start;
+
+	if (region < p->nr_regions) {
+		init_completion(&c.done);
+		start = dm_sync_region_start(p, region);
+		if (copy_and_wait(p, &c, p->replica, p->replica, start,
+				  min_t(sector_t, region_end(p, region) - start, 8)))
+			return -EIO;
+	}
+	return dm_sync_flush_sides(p, true);
+}
+
+/**
+ * dm_sync_resync_init - set up the background copy
+ * @p: the pair
+ */
+void dm_sync_resync_init(struct dm_sync_pair *p)
+{
+	struct dm_sync_resync *rs = &p->resync;
+	unsigned int i;
+
+	spin_lock_init(&rs->lock);
+	init_waitqueue_head(&rs->idle);
+	INIT_DELAYED_WORK(&rs->work, do_resync);
+	INIT_WORK(&rs->checkpoint, do_checkpoint);
+	INIT_WORK(&rs->demand_work, do_demand);
+	bio_list_init(&rs->demand);
+	rs->partial = NO_REGION;
+	for (i = 0; i < DM_SYNC_SLOTS; i++) {
+		struct dm_sync_slot *slot = &rs->slot[i];
+
+		slot->pair = p;
+		slot->job.done = piece_done;
+		slot->range.granted = piece_granted;
+		INIT_WORK(&slot->start, piece_start);
+	}
+}

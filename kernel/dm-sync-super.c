@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The superblock: who the pair is, and the state that must survive.
+ *
+ * It is block 0 of the metadata device, a dual-home block like any other, so
+ * a torn or lost write leaves the state as it was before.  What each durable
+ * state means after a power cut is argued in Documentation/proofs/state.rst.
+ *
+ * The identity (uuid) of all other blocks is found here; so this block alone is
+ * read without knowing it.
+ */
+#include <linux/uuid.h>
+
+#include "dm-sync-mirror.h"
+#include "dm-sync-trace.h"
+
+#define DM_MSG_PREFIX "sync"
+
+#define SUPER_VERSION		1
+#define SUPER_INCOMPAT		0u	/* features a reader must know */
+
+enum {
+	SUPER_CLEAN		= 1 << 0,
+	SUPER_DETACHED		= 1 << 1,
+	SUPER_DISSOLVED		= 1 << 2,
+	SUPER_RESTORING		= 1 << 3,
+	SUPER_CONSISTENT	= 1 << 4,
+	SUPER_EVER_SYNCED	= 1 << 5,
+	SUPER_WAS_SYNCED	= 1 << 6,
+	SUPER_INCOMPLETE	= 1 << 7,
+	SUPER_MAPS_LOST		= 1 << 8,
+	SUPER_HOLD_RELEASED	= 1 << 9,
+	SUPER_FRACTURE_OWED	= 1 << 10,
+};
+
+struct dm_sync_super_disk {
+	struct dm_sync_block_disk header;
+	__le32 version;
+	__le32 incompat;
+	__le32 flags;
+	__le32 region_sectors;
+	__le32 extent_sectors;
+	__le32 generation;
+	__le64 sectors;
+	__le64 map_epoch;
+	__le64 activity_epoch;
+	__le64 established;
+	__le64 sync_time;
+	__le64 synced_until;
+	__le64 reason_time;
+	__le32 reason;
+	__u8 sync_type, copy_type, methodology, priority;
+	__u8 copy_state, progress, requested, reserved;
+} __packed;
+
+static u32 super_flags(struct dm_sync_pair *p)
+{
+	const struct dm_sync_super *s = &p->super;
+	const struct dm_sync_facts *f = &p->facts;
+
+	return (s->clean ? SUPER_CLEAN : 0) |
+	       (s->detached ? SUPER_DETACHED : 0) |
+	       (s->dissolved ? SUPER_DISSOLVED : 0) |
+	       (s->restoring ? SUPER_RESTORING : 0) |
+	       (f->replica_consistent ? SUPER_CONSISTENT : 0) |
+	       (f->ever_synced ? SUPER_EVER_SYNCED : 0) |
+	       (f->was_synced ? SUPER_WAS_SYNCED : 0) |
+	       (f->restore_incomplete ? SUPER_INCOMPLETE : 0) |
+	       (f->maps_lost ? SUPER_MAPS_LOST : 0) |
+	       (f->fracture_owed ? SUPER_FRACTURE_OWED : 0) |
+	       (p->hold_released ? SUPER_HOLD_RELEASED : 0);
+}
+
+static void super_encode(struct dm_sync_pair *p, const struct dm_sync_step *step)
+{
+	struct dm_sync_super *s = &p->super;
+	struct dm_sync_super_disk *d = s->buf;
+
+	memset(d, 0, DM_SYNC_BLOCK_SIZE);
+	d->version = cpu_to_le32(SUPER_VERSION);
+	d->incompat = cpu_to_le32(SUPER_INCOMPAT);
+	d->flags = cpu_to_le32(super_flags(p));
+	d->region_sectors = cpu_to_le32(s->region_sectors);
+	d->extent_sectors = cpu_to_le32(s->extent_sectors);
+	d->generation = cpu_to_le32(p->generation);
+	d->sectors = cpu_to_le64(s->sectors);
+	d->map_epoch = cpu_to_le64(s->map_epoch);
+	d->activity_epoch = cpu_to_le64(s->activity_epoch);
+	d->established = cpu_to_le64(s->established);
+	d->sync_time = cpu_to_le64(p->sync_time);
+	d->synced_until = cpu_to_le64(p->synced_until);
+	d->reason_time = cpu_to_le64(p->reason_time);
+	d->reason = cpu_to_le32(p->reason);
+	d->sync_type = p->state.sync_type;
+	d->copy_type = p->state.copy_type;
+	d->methodology = p->state.methodology;
+	d->priority = p->state.priority;
+	d->copy_state = step->copy_state;
+	d->progress = step->progress;
+	d->requested = step->requested;
+}
+
+static void super_decode(struct dm_sync_pair *p)
+{
+	struct dm_sync_super *s = &p->super;
+	const struct dm_sync_super_disk *d = s->buf;
+	u32 flags = le32_to_cpu(d->flags);
+
+	s->clean = flags & SUPER_CLEAN;
+	s->detached = flags & SUPER_DETACHED;
+	s->dissolved = flags & SUPER_DISSOLVED;
+	s->restoring = flags & SUPER_RESTORING;
+	p->facts.replica_consistent = flags & SUPER_CONSISTENT;
+	p->facts.ever_synced = flags & SUPER_EVER_SYNCED;
+	p->facts.was_synced = flags & SUPER_WAS_SYNCED;
+	p->facts.restore_incomplete = flags & SUPER_INCOMPLETE;
+	p->facts.maps_lost = flags & SUPER_MAPS_LOST;
+	p->facts.fracture_owed = flags & SUPER_FRACTURE_OWED;
+	p->hold_released = flags & SUPER_HOLD_RELEASED;
+	s->region_sectors = le32_to_cpu(d->region_sectors);
+	s->extent_sectors = le32_to_cpu(d->extent_sectors);
+	s->sectors = le64_to_cpu(d->sectors);
+	s->map_epoch = le64_to_cpu(d->map_epoch);
+	s->activity_epoch = le64_to_cpu(d->activity_epoch);
+	s->established = le64_to_cpu(d->established);
+	p->generation = le32_to_cpu(d->generation);
+	p->sync_time = le64_to_cpu(d->sync_time);
+	p->synced_until = le64_to_cpu(d->synced_until);
+	p->reason_time = le64_to_cpu(d->reason_time);
+	p->reason = le32_to_cpu(d->reason);
+	p->state.sync_type = d->sync_type;
+	p->state.copy_type = d->copy_type;
+	p->state.methodology = d->methodology;
+	p->state.copy_state = d->copy_state;
+	p->state.progress = d->progress;
+	p->state.requested = d->requested;
+}
+
+/* What a reader must not believe, whatever its checksum says. */
+static const char *super_nonsense(struct dm_sync_pair *p)
+{
+	const struct dm_sync_super *s = &p->super;
+	const struct dm_sync_super_disk *d = s->buf;
+	const char *why;
+
+	if (le32_to_cpu(d->version) != SUPER_VERSION)
+		return "the metadata was written by another version of dm-sync";
+	if (le32_to_cpu(d->incompat) & ~SUPER_INCOMPAT)
+		return "the metadata uses features this module does not know";
+	if (!s->region_sectors || !s->extent_sectors ||
+	    !is_power_of_2(s->region_sectors) ||
+	    !is_power_of_2(s->extent_sectors) ||
+	    s->extent_sectors < s->region_sectors)
+		return "the metadata describes an impossible geometry";
+	if (p->state.sync_type != DM_SYNC_SYNC_TYPE_MIRROR)
+		return "the metadata belongs to a pair that is not a mirror";
+	if (!s->detached && !dm_sync_invariants(&p->state, &why))
+		return "the metadata holds an impossible state";
+	return NULL;
+}
+
+/* Learn the uuid: the one field that cannot be checked against anything. */
+static int super_read_uuid(struct dm_sync_pair *p)
+{
+	const struct dm_sync_block_disk *h = p->super.buf;
+	struct bio *bio;
+	int home, r = -EUCLEAN;
+
+	for (home = 0; home < 2; home++) {
+		bio = bio_alloc(p->meta.bdev, 1, REQ_OP_READ | REQ_META, GFP_KERNEL);
+		__bio_add_page(bio, virt_to_page(p->super.buf),
+			       DM_SYNC_BLOCK_SIZE, offset_in_page(p->super.buf));
+		bio->bi_iter.bi_sector = home * DM_SYNC_BLOCK_SECTORS;
+		r = submit_bio_wait(bio);
+		bio_put(bio);
+		if (r)
+			continue;
+		if (!dm_sync_block_check(p->super.buf, h->uuid,
+					 &p->super.block.id, &p->super.block.seq)) {
+			memcpy(p->meta.uuid, h->uuid, 16);
+			return 0;
+		}
+		r = -EUCLEAN;
+	}
+	return r;
+}
+
+static void super_identify(struct dm_sync_pair *p)
+{
+	p->super.block = (struct dm_sync_block) {
+		.id = { .type = DM_SYNC_BLOCK_SUPER },
+	};
+}
+
+/**
+ * dm_sync_super_probe - read the superblock and judge it
+ * @p: the pair, with its metadata device set
+ * @c: what the table asks for
+ * @why: out: a sentence, on error
+ *
+ * Touches nothing on the device.
+ *
+ * Context: preresume; may sleep.
+ * Return: 1 when a valid superblock was taken up into @p, 0 when the device
+ * is blank or is to be formatted anyway, or a negative errno: -EUCLEAN (ours,
+ * but damaged), -EEXIST (something else lives there), -EINVAL (does not fit
+ * the table), -EIO.
+ */
+int dm_sync_super_probe(struct dm_sync_pair *p, const struct dm_sync_config *c,
+			const char **why)
+{
+	int r, error = 0;
+
+	super_identify(p);
+	if (!p->meta.bdev || c->format)
+		return 0;
+	r = super_read_uuid(p);
+	if (r == -EUCLEAN) {
+		if (dm_sync_meta_is_blank(&p->meta, dm_sync_super_nr_blocks(p), &error))
+			return 0;
+		*why = error ? "the metadata device cannot be read" :
+		       "the metadata device is not blank and holds no dm-sync metadata (option \"format\" overwrites it)";
+		return error ? error : -EEXIST;
+	}
+	if (r) {
+		*why = "the metadata device cannot be read";
+		return r;
+	}
+	super_identify(p);
+	r = dm_sync_block_read(&p->meta, &p->super.block, p->super.buf, false);
+	if (r) {
+		*why = "the superblock is damaged";
+		return r;
+	}
+	super_decode(p);
+	*why = super_nonsense(p);
+	if (*why)
+		return -EUCLEAN;
+	if (c->have_uuid && memcmp(c->uuid, p->meta.uuid, 16)) {
+		*why = "the metadata belongs to a pair with another uuid";
+		return -EINVAL;
+	}
+	if (!p->super.detached && p->super.sectors != p->sectors) {
+		*why = "the metadata belongs to a pair of another size";
+		return -EINVAL;
+	}
+	if (!p->super.detached && p->super.region_sectors != c->region_sectors) {
+		*why = "the metadata was made for another region size";
+		return -EINVAL;
+	}
+	return 1;
+}
+
+/**
+ * dm_sync_super_write - make a state durable
+ * @p: the pair
+ * @step: the state to come; NULL: the one that is published
+ *
+ * What must be durable before it is published is written with @step first.
+ *
+ * Context: the conductor, preresume or postsuspend; takes commit_lock, sleeps.
+ * Return: 0, or a negative errno; the superblock on disk is then the old one.
+ */
+int dm_sync_super_write(struct dm_sync_pair *p, const struct dm_sync_step *step)
+{
+	struct dm_sync_step now;
+	int r;
+
+	mutex_lock(&p->commit_lock);
+	spin_lock_irq(&p->lock);
+	now = (struct dm_sync_step) {
+		p->state.copy_state, p->state.progress, p->state.requested,
+	};
+	super_encode(p, step ?: &now);
+	spin_unlock_irq(&p->lock);
+	r = dm_sync_block_write(&p->meta, &p->super.block, p->super.buf);
+	mutex_unlock(&p->commit_lock);
+	trace_dm_sync_commit(p->id, DM_SYNC_TRACE_SUPER, 1, r);
+	return r;
+}
+
+/**
+ * dm_sync_super_nr_blocks - dual-home blocks that the pair's metadata takes
+ * @p: the pair; nr_regions and nr_extents set
+ */
+u32 dm_sync_super_nr_blocks(struct dm_sync_pair *p)
+{
+	return 1 + dm_sync_activity_nr_blocks(p->nr_extents) +
+	       2 * dm_sync_map_nr_blocks(p->nr_regions);
+}
