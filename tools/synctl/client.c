@@ -170,6 +170,16 @@ static void name_attr(struct dms_client *c, const struct nl_msg *msg)
 		c->error.attr = &spec_attrs_pair[type];
 }
 
+static int replay_call(struct dms_client *c, const struct dms_request *request,
+		       shim_fn fn, void *arg, struct shim_reply *reply)
+{
+	if (request->cmd == DM_SYNC_CMD_INFO_GET)
+		return replay_info(c->replay, fn, arg);
+	if (request->dump)
+		return replay_dump(c->replay, request->cmd, fn, arg, reply);
+	return replay_ack(c->replay, reply);
+}
+
 static int call(struct dms_client *c, const struct dms_request *request,
 		shim_fn fn, void *arg, struct shim_reply *reply)
 {
@@ -178,23 +188,13 @@ static int call(struct dms_client *c, const struct dms_request *request,
 
 	memset(reply, 0, sizeof(*reply));
 	memset(&c->error, 0, sizeof(c->error));
-	if (c->replay) {
-		if (request->cmd == DM_SYNC_CMD_INFO_GET)
-			err = replay_info(c->replay, fn, arg);
-		else if (request->dump)
-			err = replay_dump(c->replay, request->cmd, fn, arg, reply);
-		else
-			err = replay_ack(c->replay, reply);
-		c->error.kernel = reply->error;
-		name_attr(c, NULL);
-		return err;
-	}
-	if (!c->family.id)
+	if (!dms_loaded(c))
 		return -DMS_ENOFAMILY;
 	msg = build(c, request);
 	if (!msg)
 		return -ENOMEM;
-	err = shim_exchange(c->sk, msg, TIMEOUT_MS, fn, arg, reply);
+	err = c->replay ? replay_call(c, request, fn, arg, reply) :
+		shim_exchange(c->sk, msg, TIMEOUT_MS, fn, arg, reply);
 	c->error.kernel = reply->error;
 	name_attr(c, msg);
 	nlmsg_free(msg);

@@ -117,10 +117,16 @@ static int heal(struct stream *s, uint64_t from, uint64_t to)
 	err = look(s, &now);
 	if (err)
 		return err;
-	for (i = 0; i < s->known.count; i++)
-		if (wanted(s->args, &s->known.pairs[i]) &&
-		    !find(&now, GET(&s->known.pairs[i], ID)))
-			report_event(s->args, "gone", NULL, &s->known.pairs[i]);
+	for (i = 0; i < s->known.count; i++) {
+		struct dms_pair *old = &s->known.pairs[i];
+
+		if (!wanted(s->args, old) || find(&now, GET(old, ID)))
+			continue;
+		/* Noticed now; when it happened nobody told. */
+		GET(old, EVENT_SEQ) = s->seq;
+		HAS(old, TIME) = false;
+		report_event(s->args, "gone", NULL, old);
+	}
 	for (i = 0; i < now.count; i++) {
 		const struct dms_pair *old = find(&s->known, GET(&now.pairs[i], ID));
 

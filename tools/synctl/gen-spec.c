@@ -256,8 +256,8 @@ const struct spec_enum spec_hold = {
 };
 
 static const struct spec_value values_pair_flags[] = {
-	{ 1, "force", "Force" },
-	{ 2, "dry-run", "Dry run" },
+	{ 1, "force", "force" },
+	{ 2, "dry-run", "dry-run" },
 };
 
 const struct spec_enum spec_pair_flags = {
@@ -265,11 +265,11 @@ const struct spec_enum spec_pair_flags = {
 };
 
 static const struct spec_value values_feature[] = {
-	{ 1, "mirror", "Mirror" },
-	{ 2, "snapshot", "Snapshot" },
-	{ 4, "clone", "Clone" },
-	{ 8, "async", "Async" },
-	{ 16, "failover", "Failover" },
+	{ 1, "mirror", "mirror" },
+	{ 2, "snapshot", "snapshot" },
+	{ 4, "clone", "clone" },
+	{ 8, "async", "async" },
+	{ 16, "failover", "failover" },
 };
 
 const struct spec_enum spec_feature = {

@@ -154,6 +154,43 @@ static int check_command(const struct args *args)
 	return EXIT_OK;
 }
 
+/* Letters to change, to add or to leave out to make one word of another */
+static unsigned int distance(const char *a, const char *b)
+{
+	unsigned int row[32], i, j;
+
+	if (strlen(b) >= 31)
+		return 99;
+	for (j = 0; j <= strlen(b); j++)
+		row[j] = j;
+	for (i = 1; a[i - 1]; i++) {
+		unsigned int corner = row[0];
+
+		row[0] = i;
+		for (j = 1; b[j - 1]; j++) {
+			unsigned int best = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[strlen(b)];
+}
+
+static int no_command(const struct args *args, const char *verb)
+{
+	const struct command *c;
+
+	for (c = commands; c->name; c++)
+		if (c->group != GROUP_HIDDEN && distance(verb, c->name) <= 2)
+			return usage(args, "there is no command %s; perhaps %s?", verb, c->name);
+	return usage(args, "there is no command %s", verb);
+}
+
 int options_parse(int argc, char **argv, struct args *args)
 {
 	bool only_words = false;
@@ -184,6 +221,6 @@ int options_parse(int argc, char **argv, struct args *args)
 		return err;
 	args->command = command_find(verb ? verb : "status");
 	if (!args->command)
-		return usage(args, "there is no command %s", verb);
+		return no_command(args, verb);
 	return check_command(args);
 }

@@ -85,7 +85,7 @@ static void print_text(struct args *args, const char *word, const struct dms_pai
 		printf(" cause:%s", spec_text(&spec_event_cause, GET(pair, CAUSE)));
 	if (HAS(pair, OPERATION) && GET(pair, OPERATION) && strcmp(word, "exists"))
 		printf(" operation:%s", spec_text(&spec_operation, GET(pair, OPERATION)));
-	for (i = 0; i < field_count; i++) {
+	for (i = 0; i < field_count && strcmp(word, "delete"); i++) {
 		const struct field *f = &fields[i];
 
 		if (old ? !told(f) || !field_differs(f, old, pair) : !introduced(f, pair))
@@ -125,7 +125,7 @@ static void print_json(struct args *args, const char *word, const struct dms_pai
 	if (HAS(pair, OPERATION) && GET(pair, OPERATION))
 		json_object_object_add(o, "operation", json_object_new_string(
 			spec_text(&spec_operation, GET(pair, OPERATION))));
-	for (i = 0; old && i < field_count; i++) {
+	for (i = 0; old && i < field_count && strcmp(word, "delete"); i++) {
 		struct json_object *change;
 
 		if (!told(&fields[i]) || !field_differs(&fields[i], old, pair))

@@ -62,17 +62,22 @@ static void parse_extack(struct nlattr *head, int len, struct shim_error *error)
 static int parse_error(const struct nlmsghdr *nlh, struct shim_reply *reply)
 {
 	const struct nlmsgerr *e = nlmsg_data(nlh);
-	int len = nlmsg_datalen(nlh);
-	int skip = sizeof(*e);
+	size_t len = nlmsg_datalen(nlh);
+	size_t skip = sizeof(*e);
+	uint32_t inner;
 
-	if (len < (int)sizeof(*e))
+	if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*e)))
 		return -EBADMSG;
 	reply->ended = true;
 	reply->error.err = -e->error;
 	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
 		return 0;
-	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
-		skip += NLMSG_ALIGN(e->msg.nlmsg_len) - NLMSG_HDRLEN;
+	inner = e->msg.nlmsg_len;
+	if (!(nlh->nlmsg_flags & NLM_F_CAPPED)) {
+		if (inner < NLMSG_HDRLEN || inner > len)
+			return 0;
+		skip += NLMSG_ALIGN(inner) - NLMSG_HDRLEN;
+	}
 	if (skip < len)
 		parse_extack((struct nlattr *)((char *)nlmsg_data(nlh) + skip),
 			     len - skip, &reply->error);

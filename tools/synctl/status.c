@@ -178,6 +178,16 @@ static int finish(struct args *args, struct dms_list *list, int code)
 	return code;
 }
 
+/* The complaint went to stderr; what is on stdout is JSON all the same. */
+static int nothing(struct args *args, const char *schema, int code)
+{
+	struct dms_list none = { 0 };
+
+	if (args->json)
+		json_document(args, schema, &none, false);
+	return code;
+}
+
 int cmd_status(struct args *args)
 {
 	struct dms_list list;
@@ -187,7 +197,7 @@ int cmd_status(struct args *args)
 		return no_module(args, "synctl.status");
 	code = select_pairs(args, &list);
 	if (code)
-		return code;
+		return nothing(args, "synctl.status", code);
 	if (given(args, OPT_CHECK))
 		return finish(args, &list, check(&list));
 	if (given(args, OPT_UNHEALTHY))
@@ -211,7 +221,7 @@ int cmd_list(struct args *args)
 		return no_module(args, "synctl.list");
 	code = select_pairs(args, &list);
 	if (code)
-		return code;
+		return nothing(args, "synctl.list", code);
 	if (args->json)
 		json_document(args, "synctl.list", &list, false);
 	else
@@ -230,7 +240,7 @@ int cmd_show(struct args *args)
 		return fail_absent(args);
 	code = select_pairs(args, &list);
 	if (code)
-		return code;
+		return nothing(args, "synctl.show", code);
 	if (args->json) {
 		json_document(args, "synctl.show", &list, false);
 		return finish(args, &list, EXIT_OK);

@@ -380,8 +380,8 @@ enum dm_sync_hold {
 
 /**
  * enum dm_sync_pair_flags - Flags of pair-op and pair-set.
- * @DM_SYNC_PAIR_FLAGS_FORCE: Force.
- * @DM_SYNC_PAIR_FLAGS_DRY_RUN: Dry run.
+ * @DM_SYNC_PAIR_FLAGS_FORCE: force.
+ * @DM_SYNC_PAIR_FLAGS_DRY_RUN: dry-run.
  */
 enum dm_sync_pair_flags {
 	DM_SYNC_PAIR_FLAGS_FORCE = 1,
@@ -390,11 +390,11 @@ enum dm_sync_pair_flags {
 
 /**
  * enum dm_sync_feature - What this module can do.
- * @DM_SYNC_FEATURE_MIRROR: Mirror.
- * @DM_SYNC_FEATURE_SNAPSHOT: Snapshot.
- * @DM_SYNC_FEATURE_CLONE: Clone.
- * @DM_SYNC_FEATURE_ASYNC: Async.
- * @DM_SYNC_FEATURE_FAILOVER: Failover.
+ * @DM_SYNC_FEATURE_MIRROR: mirror.
+ * @DM_SYNC_FEATURE_SNAPSHOT: snapshot.
+ * @DM_SYNC_FEATURE_CLONE: clone.
+ * @DM_SYNC_FEATURE_ASYNC: async.
+ * @DM_SYNC_FEATURE_FAILOVER: failover.
  */
 enum dm_sync_feature {
 	DM_SYNC_FEATURE_MIRROR = 1,
