@@ -95,9 +95,10 @@ dkms-remove: ## undo dkms
 
 # What is missing is installed first; a prerequisite of its own, because it may
 # bring the kernel that the rules after it look for.
-.PHONY: setup-demo setup-check setup-debug setup-bench setup-lint
-setup-demo setup-check setup-debug setup-bench setup-lint: setup-%:
-	@tools/setup $*
+SETUPS := setup-build setup-demo setup-check setup-debug setup-lint
+.PHONY: $(SETUPS)
+$(SETUPS): setup-%:
+	@tools/setup build $(filter-out build,$*)
 
 .PHONY: vm-build
 vm-build:
@@ -117,19 +118,20 @@ check: setup-check ## all tests, on a stock kernel in a virtual machine
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/check $(ARGS)
 
-check-unit: ## the tests that need no kernel
+check-unit: setup-build ## the tests that need no kernel
 	$(UNIT) check
 	$(SYNCTL) check
 
 check-debug: setup-check setup-debug ## all tests, on a kernel with KASAN, lockdep, kmemleak
-	@set -e; dir=$$($(DEBUG)); \
+	@$(DEBUG) >/dev/null
+	@set -e; dir=$$($(DEBUG) --path); \
 	$(MAKE) --no-print-directory all KDIR="$$dir" KVER=; \
 	tools/testing/check --kernel "$$dir" $(ARGS)
 
 check-kernels: ## build without a warning against all installed headers
 	@tools/lint kernels
 
-bench: setup-bench ## count the device I/O of typical loads
+bench: setup-check ## count the device I/O of typical loads
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/bench $(ARGS)
 
