@@ -810,6 +810,27 @@ static void mark_hot(struct dm_sync_activity *a, struct round *round)
 	}
 }
 
+/*
+ * Writes that came during the commit may be for an extent that is HOT by now.
+ * They need no block write, so they are not left to wait for company.
+ */
+static void admit_hot(struct dm_sync_activity *a, struct round *round)
+{
+	struct dm_sync_waiter *w, *next;
+	unsigned int nr = 0;
+
+	spin_lock_irq(&a->lock);
+	list_for_each_entry_safe(w, next, &a->waiters, list) {
+		if (!get(&a->extents[w->extent], 0))
+			continue;
+		list_move_tail(&w->list, &round->ready);
+		nr++;
+	}
+	WRITE_ONCE(a->nr_waiting, a->nr_waiting - nr);
+	spin_unlock_irq(&a->lock);
+	atomic64_add(nr, &a->misses);
+}
+
 /* Nothing is known of the new copies: the slots are free, the extents cold. */
 static void undo(struct dm_sync_activity *a, struct round *round, unsigned int got)
 {
@@ -848,6 +869,7 @@ static int commit_round(struct dm_sync_activity *a, struct list_head *all,
 		undo(a, round, got);
 	else
 		mark_hot(a, round);
+	admit_hot(a, round);
 	release(&round->ready, 0);
 	release(&round->cold, r);
 	return r;
@@ -857,7 +879,8 @@ static int commit_round(struct dm_sync_activity *a, struct list_head *all,
  * dm_sync_activity_commit - mark what waits, and release it
  * @a: the table
  *
- * Takes every write that waits now. Those for which no slot can be made free,
+ * Takes every write that waits now, and admits those that came meanwhile and
+ * whose extent it has marked. Those for which no slot can be made free,
  * although @barrier was called, go on waiting. When a block cannot be written,
  * the writes that depended on it are released with the error.
  *

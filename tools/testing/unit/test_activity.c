@@ -41,6 +41,9 @@ struct host {
 	unsigned long time, issued, failed, kicks, flushes;
 	int flush_error;
 	bool kicked, pinned;
+	unsigned int intrude;		/* a write slips in at that look at a victim */
+	bool stay;			/* and does not end */
+	u32 intruded;
 };
 
 static void admitted(struct dm_sync_waiter *w, int error)
@@ -94,6 +97,11 @@ static bool host_evictable(void *context, u32 extent)
 {
 	struct host *h = context;
 
+	if (h->intrude && !--h->intrude && dm_sync_activity_get(h->a, extent)) {
+		h->intruded = extent;
+		if (!h->stay)
+			dm_sync_activity_put(h->a, extent, true);
+	}
 	return !h->pinned || extent % 2;
 }
 
@@ -191,6 +199,39 @@ static void test_admission(void)
 	for (u32 e = 0; e < 4000; e++)
 		expect((u32)atomic_read(&h.a->extents[e].state) & HOT, "extent %u", e);
 	point("a table with a slot for every extent never evicts");
+	host_stop(&h);
+}
+
+/* Comes while the block is being written: a barrier is where a test gets in. */
+static int late_write(void *context)
+{
+	struct host *h = context;
+
+	if (h->write[1].state == IDLE)
+		host_issue(h, 1, h->write[0].w.extent);
+	return host_barrier(context);
+}
+
+static void test_latecomer(void)
+{
+	static const struct dm_sync_activity_ops late = {
+		.evictable = host_evictable, .barrier = late_write, .kick = host_kick,
+	};
+	struct host h;
+
+	host_start(&h, 10000, 8, &late);
+	for (u32 e = 0; e < 4032; e++) {
+		host_issue(&h, 0, e);
+		host_commit(&h);
+		host_end(&h, 0);
+	}
+	host_issue(&h, 0, 5000);
+	host_commit(&h);
+	ok(h.write[0].state == RUNNING && h.write[1].state == RUNNING,
+	   "who comes during the commit that marks its extent goes along");
+	eq(h.a->nr_waiting, 0, "and waits no more");
+	host_end(&h, 0);
+	host_end(&h, 1);
 	host_stop(&h);
 }
 
@@ -310,6 +351,30 @@ static void test_eviction(void)
 	dm_sync_activity_put(h.a, 5000, true);
 	host_end(&h, 0);
 	host_stop(&h);
+}
+
+/* The eviction of a victim races with a write to it. */
+static void test_intruder(void)
+{
+	struct host h;
+
+	for (unsigned int at = 1; at <= 3; at++)
+		for (int stay = 0; stay < 2; stay++) {
+			host_start(&h, 10000, 8, &eager);
+			fill_table(&h);
+			host_flush(&h);
+			h.intrude = at;
+			h.stay = stay;
+			host_issue(&h, 0, 5000);
+			host_commit(&h);
+			expect(h.write[0].state == RUNNING, "look %u: another victim is found", at);
+			expect(!h.intrude, "look %u: there was an intruder", at);
+			expect((u32)atomic_read(&h.a->extents[h.intruded].state) & HOT,
+			       "look %u: what was just written, or is, is not evicted", at);
+			host_end(&h, 0);
+			host_stop(&h);
+		}
+	point("a write that slips in while its extent is looked at keeps it marked");
 }
 
 static void test_second_chance(void)
@@ -635,9 +700,11 @@ int main(void)
 	eq(dm_sync_activity_nr_blocks(505), 2, "505 take two");
 	eq(dm_sync_activity_nr_blocks(65536), 8, "and eight are the most");
 	test_admission();
+	test_latecomer();
 	test_failure();
 	test_flush();
 	test_eviction();
+	test_intruder();
 	test_second_chance();
 	test_starvation();
 	test_gather();

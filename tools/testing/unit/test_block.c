@@ -243,6 +243,35 @@ static void test_cuts(void)
 	}
 }
 
+/* The same for a block that was read back, from either home, and written on. */
+static void test_cuts_after_read(void)
+{
+	_Alignas(4096) static u8 buf[4096];
+
+	for (int newest = 0; newest < 2; newest++)
+		for (int mask = 0; mask < 256; mask++) {
+			struct dm_sync_meta meta = { .bdev = disk_create(16) };
+			struct dm_sync_block b = { .id = id, .nr = 3, .home = 1 };
+			u32 c, found;
+
+			memcpy(meta.uuid, ours, 16);
+			for (c = 1; c <= 3u + newest; c++)
+				write_content(&meta, &b, c);
+			memset(&b, 0, sizeof(b));
+			b.id = id;
+			b.nr = 3;
+			expect(!dm_sync_block_read(&meta, &b, buf, true), "read");
+			meta.bdev->cut_at = meta.bdev->writes + 1;
+			meta.bdev->cut_mask = mask;
+			write_content(&meta, &b, c);
+			found = read_content(&meta, false);
+			expect(found == c - (mask != 255), "newest %d mask %02x: %u", newest, mask,
+			       found);
+			disk_destroy(meta.bdev);
+		}
+	point("a block that was read back is not written over its newest copy");
+}
+
 static void test_failures(void)
 {
 	for (enum fail_effect effect = FAIL_NOTHING; effect <= FAIL_GARBAGE; effect++) {
@@ -333,6 +362,7 @@ int main(void)
 	test_kinds();
 	test_torn();
 	test_cuts();
+	test_cuts_after_read();
 	test_failures();
 	test_batch();
 	test_blank();
