@@ -259,7 +259,7 @@ dm_sync_nl_find_name(const struct nlattr *name)
 		if (!nla_strcmp(name, info.name))
 			return pair;
 		dm_sync_pair_put(pair);
-		id = info.id + 1;
+		id++;
 	}
 	return NULL;
 }
@@ -591,7 +591,7 @@ static int dm_sync_nl_pairs_dump(struct sk_buff *skb, struct netlink_callback *c
 		dm_sync_pair_put(pair);
 		if (dm_sync_nl_pairs_one(skb, cb, &info))
 			return skb->len ?: -EMSGSIZE;
-		at->next = info.id + 1;
+		at->next++;
 	}
 	return skb->len;
 }
