@@ -223,8 +223,13 @@ void dm_sync_pair_detach(struct dm_sync_pair *p)
 	if (last)
 		list_del(&p->list);
 	mutex_unlock(&registry_lock);
-	if (last)
+	if (last) {
 		dm_sync_pair_unregister(p);
+		/* The door refuses new I/O; what is under way uses our devices. */
+		wait_event_timeout(p->door_idle, !atomic_read(&p->door_users),
+				   DM_SYNC_DRAIN_SECONDS * HZ);
+		flush_workqueue(p->io_wq);
+	}
 	dm_sync_pair_put(p);
 }
 

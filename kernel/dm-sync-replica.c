@@ -14,7 +14,9 @@
  *	write	 its regions are marked in the replica map, durably, before it is
  *		 issued: the same rule M, from the other side.
  *
- * The door holds the source door open: a pair cannot be removed under it.
+ * The source door is named, not opened: it may be mounted, and device-mapper
+ * opens devices exclusively.  A pair that goes leaves a door that refuses all
+ * I/O; nothing of the pair is freed while the door refers to it.
  */
 #include "dm-sync-mirror.h"
 
@@ -22,7 +24,7 @@
 
 struct replica_door {
 	struct dm_sync_pair *pair;
-	struct dm_dev *source_door, *replica;
+	struct dm_dev *replica;
 };
 
 struct door_io {
@@ -137,24 +139,54 @@ static int replica_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
  * Construction
  *--------------------------------------------------------------*/
 
-static int find_pair(struct dm_target *ti, struct replica_door *d)
+static int source_door_dev(struct dm_target *ti, const char *arg, dev_t *dev)
 {
-	d->pair = dm_sync_pair_find_door(d->source_door->bdev->bd_dev);
-	if (!d->pair) {
+	unsigned int major, minor;
+	char dummy;
+
+	if (sscanf(arg, "%u:%u%c", &major, &minor, &dummy) == 2) {
+		*dev = MKDEV(major, minor);
+		return 0;
+	}
+	ti->error = "There is no such source door";
+	return lookup_bdev(arg, dev);
+}
+
+static int find_pair(struct dm_target *ti, const char *arg, struct dm_sync_pair **pair)
+{
+	dev_t dev;
+	int r = source_door_dev(ti, arg, &dev);
+
+	if (r)
+		return r;
+	*pair = dm_sync_pair_find_door(dev);
+	if (!*pair) {
 		ti->error = "The device is not the source door of an active pair";
 		return -ENODEV;
 	}
-	if (ti->begin || ti->len != d->pair->sectors) {
-		ti->error = "The replica door must be as large as its source door";
-		return -EINVAL;
-	}
-	return 0;
+	if (!ti->begin && ti->len == (*pair)->sectors)
+		return 0;
+	ti->error = "The replica door must be as large as its source door";
+	dm_sync_pair_put(*pair);
+	return -EINVAL;
+}
+
+static int open_replica(struct dm_target *ti, struct replica_door *d)
+{
+	dev_t dev = d->pair->replica_dev;
+	char name[24];
+	int r;
+
+	snprintf(name, sizeof(name), "%u:%u", MAJOR(dev), MINOR(dev));
+	r = dm_get_device(ti, name, dm_table_get_mode(ti->table), &d->replica);
+	if (r)
+		ti->error = "Cannot open the replica";
+	return r;
 }
 
 static int replica_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct replica_door *d;
-	char name[24];
 	int r;
 
 	if (argc != 1) {
@@ -166,32 +198,21 @@ static int replica_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "Cannot allocate the replica door";
 		return -ENOMEM;
 	}
-	r = dm_get_device(ti, argv[0], BLK_OPEN_READ, &d->source_door);
-	if (r) {
-		ti->error = "Cannot open the source door";
-		goto bad_door;
-	}
-	r = find_pair(ti, d);
+	r = find_pair(ti, argv[0], &d->pair);
 	if (r)
 		goto bad_pair;
-	snprintf(name, sizeof(name), "%u:%u", MAJOR(d->pair->replica_dev),
-		 MINOR(d->pair->replica_dev));
-	r = dm_get_device(ti, name, dm_table_get_mode(ti->table), &d->replica);
-	if (r) {
-		ti->error = "Cannot open the replica";
-		goto bad_pair;
-	}
+	r = open_replica(ti, d);
+	if (r)
+		goto bad_replica;
 	ti->private = d;
 	ti->num_flush_bios = 1;
 	ti->per_io_data_size = sizeof(struct door_io);
 	ti->accounts_remapped_io = true;
 	return 0;
 
+bad_replica:
+	dm_sync_pair_put(d->pair);
 bad_pair:
-	if (d->pair)
-		dm_sync_pair_put(d->pair);
-	dm_put_device(ti, d->source_door);
-bad_door:
 	kfree(d);
 	return r;
 }
@@ -201,7 +222,6 @@ static void replica_dtr(struct dm_target *ti)
 	struct replica_door *d = ti->private;
 
 	dm_put_device(ti, d->replica);
-	dm_put_device(ti, d->source_door);
 	dm_sync_pair_put(d->pair);
 	kfree(d);
 }
@@ -219,7 +239,7 @@ static void replica_status(struct dm_target *ti, status_type_t type,
 		       dm_sync_map_count(d->pair->replica_map));
 		break;
 	case STATUSTYPE_TABLE:
-		DMEMIT("%s", d->source_door->name);
+		DMEMIT("%u:%u", MAJOR(d->pair->door), MINOR(d->pair->door));
 		break;
 	case STATUSTYPE_IMA:
 		*result = '\0';
@@ -227,7 +247,6 @@ static void replica_status(struct dm_target *ti, status_type_t type,
 	}
 }
 
-/* The source door is named for stacking order only; its limits are not ours. */
 static int replica_iterate(struct dm_target *ti, iterate_devices_callout_fn fn, void *data)
 {
 	struct replica_door *d = ti->private;
