@@ -66,24 +66,24 @@ int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica)
 {
 	unsigned long epoch = dm_sync_activity_flush_begin(p->activity);
 	struct flush_wait wait = { .pending = ATOMIC_INIT(1) };
-	blk_status_t status[2] = { BLK_STS_OK, BLK_STS_OK };
-	struct bio bio[2];
+	blk_status_t source_status, replica_status = BLK_STS_OK;
+	struct bio source_bio, replica_bio;
 
 	init_completion(&wait.done);
-	flush_submit(&bio[0], p->source, &wait);
+	flush_submit(&source_bio, p->source, &wait);
 	if (replica)
-		flush_submit(&bio[1], p->replica, &wait);
+		flush_submit(&replica_bio, p->replica, &wait);
 	if (!atomic_dec_and_test(&wait.pending))
 		wait_for_completion_io(&wait.done);
-	status[0] = bio[0].bi_status;
-	bio_uninit(&bio[0]);
+	source_status = source_bio.bi_status;
+	bio_uninit(&source_bio);
 	if (replica) {
-		status[1] = bio[1].bi_status;
-		bio_uninit(&bio[1]);
+		replica_status = replica_bio.bi_status;
+		bio_uninit(&replica_bio);
 	}
-	if (status[0])
+	if (source_status)
 		return -EIO;
-	if (status[1])
+	if (replica_status)
 		return -ENXIO;
 	if (replica)
 		dm_sync_activity_flush_end(p->activity, epoch);
@@ -128,7 +128,8 @@ static int commit_barrier(void *context)
 	struct dm_sync_pair *p = context;
 	int r;
 
-	if (READ_ONCE(p->settled))
+	/* Acquire: pairs with settle(); the marks it set are in what we write. */
+	if (smp_load_acquire(&p->settled))
 		return 0;
 	r = dm_sync_flush_sides(p, true);
 	if (r == -ENXIO) {
@@ -176,9 +177,15 @@ static int make_evictable(void *context)
 	return r ?: __commit_maps(p, false);
 }
 
+static void kick(void *context)
+{
+	dm_sync_commit_kick(context);
+}
+
 const struct dm_sync_activity_ops dm_sync_commit_ops = {
 	.evictable = extent_evictable,
 	.barrier = make_evictable,
+	.kick = kick,
 };
 
 /**

@@ -87,8 +87,18 @@ bool dm_sync_gate_enter(struct dm_sync_gate *gate, struct bio *bio, u8 *gen)
 		int g = READ_ONCE(gate->gen);
 
 		if (percpu_ref_tryget_live(&gate->ref[g])) {
-			*gen = g;
-			return true;
+			/*
+			 * Counted in a generation that was drained and revived
+			 * since we looked?  The next drain would not wait for us.
+			 * Pairs with the barrier in percpu_ref_kill().
+			 */
+			smp_mb();
+			if (likely(READ_ONCE(gate->gen) == g)) {
+				*gen = g;
+				return true;
+			}
+			percpu_ref_put(&gate->ref[g]);
+			continue;
 		}
 		spin_lock_irqsave(&gate->lock, flags);
 		if (gate->closed) {

@@ -439,20 +439,19 @@ int dm_sync_pair_activate(struct dm_sync_pair *p, struct dm_target *ti,
  */
 void dm_sync_pair_resume(struct dm_sync_pair *p)
 {
-	struct dm_sync_step now = {
-		p->state.copy_state, p->state.progress, p->state.requested,
-	};
+	struct dm_sync_facts f;
 
 	if (p->passthrough)
 		return;
+	spin_lock_irq(&p->lock);
+	dm_sync_facts_now(p, &f);
+	WRITE_ONCE(p->door_access, dm_sync_door(&p->state, &f));
+	spin_unlock_irq(&p->lock);
 	dm_sync_enter_state(p);
 	spin_lock_irq(&p->lock);
 	p->live = true;
 	spin_unlock_irq(&p->lock);
-	if (!p->id) {
-		dm_sync_publish(p, &now, DM_SYNC_EVENT_CAUSE_CREATED, 0, p->reason);
-		dm_sync_pair_register(p);
-	}
+	dm_sync_pair_register(p);
 }
 
 /**

@@ -254,7 +254,6 @@ struct dm_sync_pair *dm_sync_pair_attach(struct dm_target *ti,
 					 struct block_device *meta,
 					 const struct dm_sync_config *c);
 void dm_sync_pair_detach(struct dm_sync_pair *p);
-void dm_sync_pair_get(struct dm_sync_pair *p);
 void dm_sync_pair_register(struct dm_sync_pair *p);
 void dm_sync_pair_unregister(struct dm_sync_pair *p);
 void dm_sync_publish(struct dm_sync_pair *p, const struct dm_sync_step *to,

@@ -38,9 +38,7 @@
 #define PROBE_FIRST	2u	/* seconds; doubles */
 #define PROBE_LAST	30u
 
-/**
- * struct dm_sync_request - an operation asked for
- */
+/* An operation asked for; counted by the caller and by the conductor. */
 struct dm_sync_request {
 	struct list_head list;
 	struct kref ref;
@@ -51,9 +49,7 @@ struct dm_sync_request {
 	struct completion accepted;
 };
 
-/**
- * struct change - an operation being carried out
- */
+/* An operation being carried out. */
 struct change {
 	u32 operation;
 	bool force;
@@ -132,7 +128,8 @@ static void settle(struct dm_sync_pair *p, bool try_flush)
 		return;
 	if (!try_flush || dm_sync_flush_sides(p, true))
 		dm_sync_mark_unflushed(p);
-	WRITE_ONCE(p->settled, true);
+	/* Release: pairs with commit_barrier(). */
+	smp_store_release(&p->settled, true);
 }
 
 /* Stop copy and replication; new writes go to the source and are tracked. */
@@ -179,11 +176,14 @@ static int revive_metadata(struct dm_sync_pair *p)
 	if (r)
 		return r;
 	r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
+	if (!r)
+		r = dm_sync_commit_maps(p, false);
 	if (!r) {
 		p->super.activity_epoch++;
-		dm_sync_activity_reset(p->activity, p->super.activity_epoch);
 		r = dm_sync_super_write(p, NULL);
 	}
+	if (!r)
+		dm_sync_activity_reset(p->activity, p->super.activity_epoch);
 	p->meta_failed = r;
 	dm_sync_gate_release(p);
 	return r;

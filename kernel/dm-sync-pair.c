@@ -22,7 +22,15 @@
 static DEFINE_MUTEX(registry_lock);	/* protects contexts and their tables count */
 static LIST_HEAD(contexts);
 static DEFINE_XARRAY_ALLOC1(pairs);
-static atomic64_t event_seq;
+static u32 next_id;		/* an id is not used again soon */
+static atomic64_t event_seq;	/* event_lock, for writing */
+
+/*
+ * Taken over number, publication and sending of an event, so that listeners
+ * meet the numbers in order and without a gap.  Nobody who only reads takes it.
+ */
+static DEFINE_MUTEX(event_lock);
+
 static atomic_t list_generation = ATOMIC_INIT(1);
 static atomic_t nr_pairs;
 
@@ -233,9 +241,13 @@ void dm_sync_pair_detach(struct dm_sync_pair *p)
 	dm_sync_pair_put(p);
 }
 
-void dm_sync_pair_get(struct dm_sync_pair *p)
+/**
+ * dm_sync_pair_get - take another reference
+ * @pair: the pair, counted already
+ */
+void dm_sync_pair_get(struct dm_sync_pair *pair)
 {
-	kref_get(&p->ref);
+	kref_get(&pair->ref);
 }
 
 /**
@@ -273,6 +285,7 @@ static void announce(struct dm_sync_pair *p, u8 cmd, u32 cause)
 		.cause = cause,
 	};
 
+	mutex_lock(&event_lock);
 	spin_lock_irq(&p->lock);
 	e.seq = atomic64_inc_return(&event_seq);
 	e.old_copy_state = e.new_copy_state = p->state.copy_state;
@@ -283,6 +296,7 @@ static void announce(struct dm_sync_pair *p, u8 cmd, u32 cause)
 	p->history[p->history_next++ % DM_SYNC_HISTORY] = e;
 	spin_unlock_irq(&p->lock);
 	notify(p, cmd, &e);
+	mutex_unlock(&event_lock);
 }
 
 /* A reload with other devices or another geometry made a new pair: retire the old. */
@@ -311,11 +325,13 @@ void dm_sync_pair_register(struct dm_sync_pair *p)
 	if (p->id || p->gone || p->passthrough)
 		return;
 	retire_predecessors(p);
-	if (xa_alloc(&pairs, &id, p, XA_LIMIT(1, INT_MAX), GFP_KERNEL)) {
+	if (xa_alloc_cyclic(&pairs, &id, NULL, XA_LIMIT(1, INT_MAX), &next_id,
+			    GFP_KERNEL) < 0) {
 		DMERR("%s: no number is left for this pair", p->name);
 		return;
 	}
 	p->id = id;
+	xa_store(&pairs, id, p, GFP_KERNEL);	/* in its reserved place: cannot fail */
 	atomic_inc(&nr_pairs);
 	atomic_inc(&list_generation);
 	if (dm_sync_sysfs_add(p, parent, &p->kobj))
@@ -331,6 +347,8 @@ void dm_sync_pair_register(struct dm_sync_pair *p)
  */
 void dm_sync_pair_unregister(struct dm_sync_pair *p)
 {
+	struct kobject *kobj;
+
 	spin_lock_irq(&p->lock);
 	if (p->gone || !p->id) {
 		p->gone = true;
@@ -344,9 +362,12 @@ void dm_sync_pair_unregister(struct dm_sync_pair *p)
 	atomic_dec(&nr_pairs);
 	atomic_inc(&list_generation);
 	announce(p, DM_SYNC_CMD_PAIR_DELETE_NTF, DM_SYNC_EVENT_CAUSE_DELETED);
-	if (p->kobj)
-		dm_sync_sysfs_remove(p->kobj);
+	mutex_lock(&event_lock);
+	kobj = p->kobj;
 	p->kobj = NULL;
+	mutex_unlock(&event_lock);
+	if (kobj)
+		dm_sync_sysfs_remove(kobj);
 }
 
 /**
@@ -618,7 +639,9 @@ void dm_sync_publish(struct dm_sync_pair *p, const struct dm_sync_step *to,
 	};
 	struct dm_sync_facts f;
 	const char *why;
+	bool visible;
 
+	mutex_lock(&event_lock);
 	spin_lock_irq(&p->lock);
 	e.old_copy_state = p->state.copy_state;
 	e.old_progress = p->state.progress;
@@ -633,9 +656,12 @@ void dm_sync_publish(struct dm_sync_pair *p, const struct dm_sync_step *to,
 	p->generation++;
 	dm_sync_facts_now(p, &f);
 	WRITE_ONCE(p->door_access, dm_sync_door(&p->state, &f));
-	e.seq = atomic64_inc_return(&event_seq);
-	p->event_seq = e.seq;
-	p->history[p->history_next++ % DM_SYNC_HISTORY] = e;
+	visible = p->id && !p->gone;
+	if (visible) {
+		e.seq = atomic64_inc_return(&event_seq);
+		p->event_seq = e.seq;
+		p->history[p->history_next++ % DM_SYNC_HISTORY] = e;
+	}
 	spin_unlock_irq(&p->lock);
 
 	if (!p->gone && !dm_sync_invariants(&p->state, &why))
@@ -644,11 +670,12 @@ void dm_sync_publish(struct dm_sync_pair *p, const struct dm_sync_step *to,
 	log_change(p, &e);
 	if (p->ti)
 		dm_table_event(p->ti->table);
-	if (!p->id || p->gone)
-		return;
-	notify(p, DM_SYNC_CMD_PAIR_CHANGE_NTF, &e);
-	if (p->kobj)
-		dm_sync_sysfs_notify(p->kobj);
+	if (visible) {
+		notify(p, DM_SYNC_CMD_PAIR_CHANGE_NTF, &e);
+		if (p->kobj)
+			dm_sync_sysfs_notify(p->kobj);
+	}
+	mutex_unlock(&event_lock);
 }
 
 /**

@@ -81,6 +81,7 @@ struct dm_sync_pair *dm_sync_pair_find(u32 id);
 struct dm_sync_pair *dm_sync_pair_find_uuid(const u8 *uuid);
 struct dm_sync_pair *dm_sync_pair_find_door(dev_t door);
 struct dm_sync_pair *dm_sync_pair_next(u32 *id);	/* first with an id >= *id */
+void dm_sync_pair_get(struct dm_sync_pair *pair);
 void dm_sync_pair_put(struct dm_sync_pair *pair);
 u32 dm_sync_pair_list_generation(void);
 u64 dm_sync_event_seq(void);

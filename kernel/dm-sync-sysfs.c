@@ -24,7 +24,6 @@
 
 #include "dm-sync.h"
 #include "dm-sync-pair.h"
-#include "dm-sync-mirror.h"
 #include "dm-sync-names.h"
 
 struct dm_sync_dir {

@@ -705,6 +705,7 @@ static void __exit dm_sync_exit(void)
 module_init(dm_sync_init);
 module_exit(dm_sync_exit);
 
+MODULE_VERSION(DM_SYNC_VERSION);
 MODULE_DESCRIPTION("dm-sync: replicas of block devices, mirrors");
 MODULE_AUTHOR("The dm-sync developers");
 MODULE_ALIAS("dm-sync-replica");
