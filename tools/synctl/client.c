@@ -330,13 +330,14 @@ int dms_history(struct dms_client *c, uint32_t id, uint64_t since,
 
 int dms_subscribe(struct dms_client *c, bool progress)
 {
+	const char *size = getenv("SYNCTL_RCVBUF");
 	int err;
 
 	if (c->replay)
 		return 0;
 	if (!c->family.id)
 		return -DMS_ENOFAMILY;
-	err = shim_open(&c->events, SHIM_EVENT_RCVBUF, true);
+	err = shim_open(&c->events, size ? atoi(size) : SHIM_EVENT_RCVBUF, true);
 	if (err)
 		return err;
 	errno = 0;

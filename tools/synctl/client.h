@@ -7,7 +7,8 @@
  *
  * With SYNCTL_REPLAY=FILE in the environment the answers come from a file of
  * recorded netlink messages, and with SYNCTL_RECORD=FILE every datagram that
- * arrives is appended to a file.
+ * arrives is appended to a file. SYNCTL_RCVBUF is the size of the receive buffer
+ * for events, in bytes.
  */
 #ifndef SYNCTL_CLIENT_H
 #define SYNCTL_CLIENT_H

@@ -104,3 +104,14 @@ const struct command *command_find(const char *name)
 			return c;
 	return NULL;
 }
+
+uint32_t command_operations(void)
+{
+	const struct command *c;
+	uint32_t bits = 0;
+
+	for (c = commands; c->name; c++)
+		if (c->operation)
+			bits |= 1u << c->operation;
+	return bits;
+}

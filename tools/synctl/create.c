@@ -86,6 +86,24 @@ static int check_devices(struct mirror *m)
 	return EXIT_OK;
 }
 
+/* "dm-1 (db0)": the number alone tells nobody anything. */
+static bool find_holder(struct devno dev, char *text, size_t size)
+{
+	char name[128], path[300], number[32];
+	struct devno holder;
+	char attr[200];
+
+	if (!device_holder(dev, name, sizeof(name)))
+		return false;
+	snprintf(attr, sizeof(attr), "holders/%s/dev", name);
+	if (device_attr(dev, attr, number, sizeof(number)) &&
+	    device_number(number, &holder) && device_dm_name(holder, path, sizeof(path)))
+		snprintf(text, size, "%s (%.100s)", name, path);
+	else
+		snprintf(text, size, "%s", name);
+	return true;
+}
+
 /* A mounted device cannot be taken at all; anything else can, when one says so. */
 static int check_use(struct mirror *m)
 {
@@ -101,7 +119,7 @@ static int check_use(struct mirror *m)
 		return fail(&f, "this cannot become a replica: it is mounted on %s", where);
 	if (given(m->args, OPT_ASSUME_IN_SYNC))
 		return EXIT_OK;
-	if (device_holder(m->replica_dev, where, sizeof(where)))
+	if (find_holder(m->replica_dev, where, sizeof(where)))
 		snprintf(warning, sizeof(warning),
 			 "this is in use by %s and all of it will be overwritten", where);
 	else if (probe_content(m->replica, content, sizeof(content)))

@@ -33,28 +33,35 @@ static int open_kmsg(void)
 	return fd;
 }
 
-/* "device-mapper: table: 253:0: sync: the replica is too small (-EINVAL)" */
-static void keep_reason(char *record)
+/*
+ * "device-mapper: table: 253:0: sync: the replica is too small (-EINVAL)", or
+ * "device-mapper: sync: db0: cannot activate: the metadata device ...". What
+ * the core adds to either says nothing more.
+ */
+static void keep_reason(char *record, const char *name)
 {
 	char *text = strchr(record, ';');
-	char *colon;
+	size_t len = strlen(name);
+	char *end;
 
 	if (!text || strncmp(++text, "device-mapper: ", 15))
 		return;
-	text += 15;
 	text[strcspn(text, "\n")] = 0;
-	colon = strstr(text, "sync");
-	colon = colon ? strstr(colon, ": ") : NULL;
-	/* The table's "error adding target" after it says nothing more. */
-	if (!colon || strstr(text, "rror adding target to table"))
+	text = strstr(text + 15, "sync");
+	text = text ? strstr(text, ": ") : NULL;
+	if (!text || strstr(text, "rror adding target to table") ||
+	    strstr(text, "preresume failed"))
 		return;
-	snprintf(reason, sizeof(reason), "%.150s", colon + 2);
-	colon = strrchr(reason, '(');
-	if (colon && colon > reason && !strncmp(colon, "(-", 2))
-		colon[-1] = 0;
+	text += 2;
+	if (!strncmp(text, name, len) && !strncmp(text + len, ": ", 2))
+		text += len + 2;
+	snprintf(reason, sizeof(reason), "%.150s", text);
+	end = strrchr(reason, '(');
+	if (end && end > reason && !strncmp(end, "(-", 2))
+		end[-1] = 0;
 }
 
-static void read_kmsg(int fd)
+static void read_kmsg(int fd, const char *name)
 {
 	char record[8192];
 	ssize_t n;
@@ -68,7 +75,7 @@ static void read_kmsg(int fd)
 		if (n <= 0)
 			continue;
 		record[n] = 0;
-		keep_reason(record);
+		keep_reason(record, name);
 	}
 	close(fd);
 }
@@ -86,6 +93,12 @@ static struct dm_task *task_new(int type, const char *name)
 	return t;
 }
 
+/* No task: for others than root the library could not open its device. */
+static int no_task(void)
+{
+	return geteuid() ? -EACCES : -ENOMEM;
+}
+
 static int task_errno(struct dm_task *t)
 {
 	int err = dm_task_get_errno(t);
@@ -100,7 +113,7 @@ static int task_run(struct dm_task *t, bool cookie, uint16_t flags)
 	int err = 0;
 
 	if (!t)
-		return -ENOMEM;
+		return no_task();
 	if (cookie && !dm_task_set_cookie(t, &number, flags))
 		err = -EIO;
 	if (!err && !dm_task_run(t))
@@ -118,7 +131,7 @@ static int create_empty(const struct dm_device *dev, struct devno *devno)
 	int err = 0;
 
 	if (!t)
-		return -ENOMEM;
+		return no_task();
 	if (dev->uuid[0] && !dm_task_set_uuid(t, dev->uuid))
 		err = -EINVAL;
 	else if (!dm_task_run(t))
@@ -167,7 +180,7 @@ int dm_create(const struct dm_device *dev, struct devno *devno)
 	if (!err)
 		err = resume(dev);
 	if (err) {
-		read_kmsg(kmsg);
+		read_kmsg(kmsg, dev->name);
 		dm_remove(dev->name);
 		return err;
 	}
@@ -225,7 +238,7 @@ int dm_each(void (*fn)(const char *name, void *arg), void *arg)
 	dm_log_with_errno_init(quiet_log);
 	t = dm_task_create(DM_DEVICE_LIST);
 	if (!t || !dm_task_run(t)) {
-		int err = t ? task_errno(t) : -ENOMEM;
+		int err = t ? task_errno(t) : no_task();
 
 		if (t)
 			dm_task_destroy(t);

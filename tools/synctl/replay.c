@@ -114,13 +114,18 @@ void replay_close(struct replay *r)
 
 int replay_info(struct replay *r, shim_fn fn, void *arg)
 {
-	const struct nlmsghdr *nlh;
+	const struct nlmsghdr *nlh, *found = NULL;
 	size_t at;
 
-	for (at = 0; (nlh = message_at(r, at)); at += after(nlh))
-		if (command(nlh) == DM_SYNC_CMD_INFO_GET)
-			return fn(nlh, arg);
-	return -ENOENT;
+	/* The next one, or else the last one before. */
+	for (at = 0; (nlh = message_at(r, at)); at += after(nlh)) {
+		if (command(nlh) != DM_SYNC_CMD_INFO_GET)
+			continue;
+		found = nlh;
+		if (at >= r->at)
+			break;
+	}
+	return found ? fn(found, arg) : -ENOENT;
 }
 
 static bool starts_dump(const struct nlmsghdr *nlh, uint8_t cmd)
@@ -182,7 +187,7 @@ int replay_event(struct replay *r, shim_fn fn, void *arg)
 			return err ? err : 1;
 		}
 	}
-	return 0;
+	return nlh ? -ENOBUFS : 0;
 }
 
 uint64_t replay_now(const struct replay *r)

@@ -18,7 +18,7 @@ int replay_info(struct replay *replay, shim_fn fn, void *arg);
 int replay_dump(struct replay *replay, uint8_t cmd, shim_fn fn, void *arg,
 		struct shim_reply *reply);
 int replay_ack(struct replay *replay, struct shim_reply *reply);
-/* 1 for an event, 0 when the recording has no more until the next dump */
+/* 1 for an event, 0 at the end, -ENOBUFS where the recorded program dumped again */
 int replay_event(struct replay *replay, shim_fn fn, void *arg);
 uint64_t replay_now(const struct replay *replay);
 

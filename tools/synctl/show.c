@@ -102,6 +102,7 @@ static void print_leg(const struct dms_pair *pair, enum pair_device which,
 
 static void print_rest(struct args *args, const struct dms_pair *pair)
 {
+	uint64_t verbs = command_operations();
 	char text[1024];
 
 	if (HAS(pair, REASON) && GET(pair, REASON) != DM_SYNC_REASON_NONE) {
@@ -118,10 +119,10 @@ static void print_rest(struct args *args, const struct dms_pair *pair)
 	if (HAS(pair, DOOR_ACCESS))
 		printf(LABEL "%s\n", "Replica door",
 		       spec_text(&spec_door_access, GET(pair, DOOR_ACCESS)));
-	ops_text(GET(pair, ALLOWED_OPS), ", ", text, sizeof(text));
+	ops_text(GET(pair, ALLOWED_OPS) & verbs, ", ", text, sizeof(text));
 	printf(LABEL "%s\n", "Allowed now", HAS(pair, ALLOWED_OPS) ? text : "-");
-	ops_text(GET(pair, ALLOWED_OPS_FORCE), ", ", text, sizeof(text));
-	if (GET(pair, ALLOWED_OPS_FORCE))
+	ops_text(GET(pair, ALLOWED_OPS_FORCE) & verbs, ", ", text, sizeof(text));
+	if (GET(pair, ALLOWED_OPS_FORCE) & verbs)
 		printf(LABEL "%s\n", "Allowed with --force", text);
 }
 

@@ -93,6 +93,9 @@ struct command {
 extern const struct command commands[];
 const struct command *command_find(const char *name);
 
+/* The operations that have a verb, as a bitmap like allowed-ops. */
+uint32_t command_operations(void);
+
 struct option_def {
 	const char *name;
 	char letter;
