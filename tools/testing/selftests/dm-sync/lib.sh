@@ -7,7 +7,8 @@
 # each test and ends with "run_tests FUNCTION...". Each runs in a subshell with
 # set -e: the first command that fails, or "fail TEXT", ends that test only;
 # "skip TEXT" leaves it. After each, all device-mapper devices named dmst-* are
-# removed and background processes of the test are ended.
+# removed, background processes of the test are ended and its files in $TMP are
+# forgotten.
 #
 # Pairs are given by the name of their source door without the prefix. Nothing
 # here needs udev.
@@ -15,11 +16,13 @@
 export DM_DISABLE_UDEV=1
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=tools/testing/selftests/kselftest/ktap_helpers.sh
+# shellcheck source=../kselftest/ktap_helpers.sh
 . "$here/../kselftest/ktap_helpers.sh"
 
 P=dmst-				# prefix of all names
-TMP=$(mktemp -d)
+BASE=$(mktemp -d)
+TMP=$BASE/test			# for files of one test
+mkdir "$TMP"
 PATH=$here:$here/../../../synctl:$PATH
 
 #----------------------------------------------------------------
@@ -44,8 +47,8 @@ disks() {
 		_n=$((_n + 1))
 	done
 	while [ "$_n" -lt "$1" ]; do
-		truncate -s "${2:-64}M" "$TMP/disk$_n"
-		_d=$(losetup -f --show --direct-io=off "$TMP/disk$_n") ||
+		truncate -s "${2:-64}M" "$BASE/disk$_n"
+		_d=$(losetup -f --show --direct-io=off "$BASE/disk$_n") ||
 			ktap_skip_all "not enough disks, and no loop devices"
 		_own_loops="$_own_loops $_d"
 		_disks="$_disks $_d"
@@ -333,7 +336,7 @@ fail() {
 }
 
 skip() {
-	echo "$*" >"$TMP/skip"
+	echo "$*" >"$BASE/skip"
 	exit 4
 }
 
@@ -355,8 +358,8 @@ need_target() {
 
 _kill_jobs() {
 	# shellcheck disable=SC2046
-	set -- $(cat "$TMP/pids" 2>/dev/null)
-	: >"$TMP/pids"
+	set -- $(cat "$BASE/pids" 2>/dev/null)
+	: >"$BASE/pids"
 	for _pid; do
 		kill "$_pid" 2>/dev/null || :
 	done
@@ -367,7 +370,7 @@ _kill_jobs() {
 background() {
 	"$@" >"$TMP/bg.log" 2>&1 &
 	BG=$!
-	echo "$BG" >>"$TMP/pids"
+	echo "$BG" >>"$BASE/pids"
 }
 
 _devices() {
@@ -383,6 +386,11 @@ _devices() {
 # from the top. Several rounds, because the order is not known.
 cleanup() {
 	_kill_jobs
+	while read -r _ _dir _; do
+		case $_dir in
+		"$BASE"/*)	umount "$_dir" ;;
+		esac
+	done </proc/mounts
 	_round=0
 	while [ $((_round += 1)) -le 60 ]; do
 		_left=$(_devices)
@@ -407,11 +415,12 @@ _at_exit() {
 	for _d in $_own_loops; do
 		losetup -d "$_d"
 	done
-	rm -rf "$TMP"
+	rm -rf "$BASE"
 }
 
 _run_one() {
-	rm -f "$TMP/skip"
+	rm -rf "$BASE/skip" "$TMP"
+	mkdir "$TMP"
 	log_mark
 	read -r _up _ </proc/uptime
 	_begin=${_up%.*}${_up#*.}0
@@ -423,7 +432,7 @@ _run_one() {
 	_took=$((${_up%.*}${_up#*.}0 - _begin))
 	case $_rc in
 	0)	ktap_test_pass "$_text" ;;
-	4)	ktap_test_skip "$_text" "$(cat "$TMP/skip" 2>/dev/null)" ;;
+	4)	ktap_test_skip "$_text" "$(cat "$BASE/skip" 2>/dev/null)" ;;
 	*)	log_since | tail -n 30 | sed 's/^/#   /'
 		ktap_test_fail "$_text" ;;
 	esac
@@ -456,4 +465,4 @@ need_program dmsetup dmsio
 modprobe -q dm-sync 2>/dev/null || :
 dmsetup targets 2>/dev/null | grep -q '^sync ' || ktap_skip_all "the module dm-sync is not loaded"
 cleanup >/dev/null || ktap_skip_all "devices of an earlier run are in use"
-: >"$TMP/pids"
+: >"$BASE/pids"
