@@ -52,7 +52,7 @@ static enum verdict judge(struct waiter *w, unsigned int i, double now)
 	w->since[i] = 0;
 	if (!pair)
 		return VERDICT_NEVER;
-	if (w->wait->fail_on >> GET(pair, COPY_STATE) & 1)
+	if (GET(pair, COPY_STATE) < 32 && w->wait->fail_on >> GET(pair, COPY_STATE) & 1)
 		return VERDICT_NEVER;
 	if (!w->wait->settle || dms_running(pair)) {
 		w->idle[i] = 0;

@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# synctl against the module. Needs root, dm-sync loaded, and three disks:
+#   tools/testing/vm/run --disk 64M --disk 64M --disk 16M -- tools/synctl/tests/vm.sh
+# Prints TAP.
+
+set -u
+cd "$(dirname "$0")" || exit 1
+export LC_ALL=C.UTF-8
+SOURCE=${1:-/dev/vm/d0} REPLICA=${2:-/dev/vm/d1} META=${3:-/dev/vm/d2}
+SCHEMA=$PWD/../../../Documentation/synctl-status.schema.json
+VALIDATE=$PWD/validate.py
+DIR=$(mktemp -d)
+trap 'rm -rf "$DIR"' EXIT
+# A copy in memory starts faster than one on a shared file system.
+cp ../synctl "$DIR/synctl"
+cd "$DIR" || exit 1
+PATH=$DIR:$PATH
+count=0
+failed=0
+
+# t WHAT EXIT COMMAND...: run, compare the exit code; output in ./out and ./err
+t()
+{
+	local what=$1 want=$2 rc
+	shift 2
+	"$@" >out 2>err </dev/null
+	rc=$?
+	count=$((count + 1))
+	if [ "$rc" -eq "$want" ]; then
+		echo "ok $count - $what"
+	else
+		echo "not ok $count - $what"
+		echo "# exit code $rc, not $want: $*"
+		sed 's/^/# /' out err
+		failed=$((failed + 1))
+	fi
+}
+
+# has TEXT FILE: the last output had it
+has()
+{
+	t "  says: $1" 0 grep -qF -e "$1" "$2.kept"
+}
+
+keep()
+{
+	cp out out.kept
+	cp err err.kept
+}
+
+valid()
+{
+	/usr/bin/python3 -B "$VALIDATE" "$SCHEMA" <"$1"
+}
+
+creating()
+{
+	t "no pairs, and no error" 0 synctl
+	t "a mirror is made" 0 synctl mirror "$SOURCE" "$REPLICA" -N db0 --meta "$META" \
+		--rate 20M --format -y
+	t "its copy runs" 0 synctl wait db0 --for 'percent_synced>=10' --timeout 60
+	t "a time that passes" 8 synctl wait db0 --for Split --timeout 0.2
+	t "the first copy ends" 0 synctl wait db0 --timeout 120
+	t "both sides are equal" 0 cmp "$SOURCE" "$REPLICA"
+	t "a device in use cannot be taken again" 5 \
+		synctl mirror "$SOURCE" "$REPLICA" -N other -y
+	keep
+	has "already used by another pair" err
+	t "nor without a word" 2 synctl mirror "$SOURCE" "$REPLICA" -N other
+	keep
+	has "(db0)" err
+}
+
+looking()
+{
+	for pair in db0 /dev/mapper/db0 "$SOURCE" "$REPLICA" "$META" id:1 'd*' all; do
+		t "a pair is found as $pair" 0 synctl show "$pair"
+		keep
+		has "db0  /dev/mapper/db0" out
+	done
+	t "a pair that is not there" 3 synctl show nobody
+	t "JSON of status" 0 synctl status -j
+	keep
+	t "  fits the schema" 0 valid out.kept
+	t "JSON of watch" 0 synctl watch --once -j
+	keep
+	t "  fits the schema" 0 valid out.kept
+	t "anyone may look" 0 setpriv --reuid 65534 --clear-groups "$DIR/synctl" list
+	t "but not touch" 4 setpriv --reuid 65534 --clear-groups "$DIR/synctl" fracture db0
+	t "another network namespace has no pairs" 0 unshare -n "$DIR/synctl" status
+	t "and nothing to operate" 6 unshare -n "$DIR/synctl" fracture db0
+	keep
+	has "network namespace" err
+}
+
+operating()
+{
+	t "split, and wait" 0 synctl split db0 -W --timeout 30
+	t "the replica's door" 0 synctl door db0
+	t "  can be read" 0 dd if=/dev/mapper/db0-replica of=/dev/null bs=64k count=1
+	t "the state forbids it" 5 synctl suspend db0 -y
+	keep
+	has "allowed now: " err
+	has "EPERM" err
+	t "a no-op is a success" 0 synctl split db0 -W
+	t "an operation not built yet" 1 synctl failover db0
+	t "resync, and wait" 0 synctl resync db0 -W --timeout 60
+	t "restore is asked about" 2 synctl restore db0
+	t "suspend too" 2 synctl suspend db0
+	t "suspend" 0 synctl suspend db0 -y --hold-max 60 -W
+	t "resume" 0 synctl resume db0 -W
+	t "a setting" 0 synctl set db0 rate=5M priority=same
+	t "  is there" 0 synctl wait db0 --for 'limit_bytes=5M' --timeout 1
+	t "  and the other" 0 synctl wait db0 --for 'copy_priority=same' --timeout 1
+	t "a value out of range" 1 synctl set db0 hold-max=99999
+	keep
+	has "hold-max must be 1 to 3600" err
+	t "history" 0 synctl history db0
+	keep
+	has "operation:split" out
+}
+
+# A listener that is stopped loses events, and must end with the right state.
+healing()
+{
+	SYNCTL_RCVBUF=1 synctl events >stream 2>stream.err &
+	local listener=$! i
+	for i in $(seq 100); do
+		grep -q ready stream && break
+		sleep 0.1
+	done
+	kill -STOP "$listener"
+	for i in $(seq 30); do
+		dmsetup message db0 0 "set rate $((i * 100000))"
+	done
+	synctl fracture db0 -W
+	kill -CONT "$listener"
+	sleep 1
+	synctl resync db0 -W --timeout 60
+	sleep 1
+	kill "$listener"
+	wait "$listener" 2>/dev/null
+	cp stream out.kept
+	cp stream.err err.kept
+	has " lost " out
+	has "copy_state:Synchronized->Fractured" out
+	has "limit_bytes:5242880->3000000" out
+	has "copy_state:Unsynchronized->Synchronized" out
+}
+
+removing()
+{
+	t "remove takes the replica's door too" 0 synctl remove db0 -v
+	keep
+	has "db0-replica: removed" out
+	t "the pair is taken up where it stood" 0 synctl mirror "$SOURCE" "$REPLICA" -N db0 \
+		--meta "$META" -y -W --timeout 60
+	synctl show db0 | sed -n 's/.*uuid /SYNC-/p' >uuid
+	dmsetup info -c --noheadings -o uuid db0 >dm-uuid
+	t "  with the uuid it had" 0 cmp uuid dm-uuid
+	t "detach" 0 synctl detach db0 -W --timeout 30
+	t "  and there is no pair" 3 synctl show db0
+	t "its device is removed all the same" 0 synctl remove db0
+	t "a foreign metadata device" 0 sh -c "yes | dd of=$META bs=4k count=16 oflag=direct"
+	t "  is not touched" 5 synctl mirror "$SOURCE" "$REPLICA" -N db0 --meta "$META" -y
+	keep
+	has "not blank" err
+	t "no device is left" 0 sh -c '! dmsetup info db0 2>/dev/null'
+}
+
+echo "TAP version 13"
+creating
+looking
+operating
+healing
+removing
+echo "1..$count"
+[ "$failed" -eq 0 ] || echo "# $failed failed"
+[ "$failed" -eq 0 ]
