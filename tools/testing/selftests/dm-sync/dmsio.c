@@ -290,6 +290,8 @@ static int device_open(const char *name, int flags)
 	/* Never make a file of a device that is not there. */
 	if (stat(name, &st))
 		die("%s: %m", name);
+	if (S_ISREG(st.st_mode))
+		flags &= ~O_DIRECT;	/* not every file system has it */
 	fd = open(name, flags | O_CLOEXEC);
 	if (fd < 0)
 		die("%s: %m", name);

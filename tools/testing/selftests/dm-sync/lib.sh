@@ -439,18 +439,9 @@ _run_one() {
 	ktap_print_msg "took $_took ms"
 }
 
-# run_tests FUNCTION...: all of them, or those that match DM_SYNC_TEST
+# run_tests FUNCTION...: all of them, or those named in DM_SYNC_TEST
 run_tests() {
-	if [ -n "${DM_SYNC_TEST-}" ]; then
-		_all=$*
-		set --
-		for _t in $_all; do
-			# shellcheck disable=SC2254 # a pattern
-			case $_t in
-			$DM_SYNC_TEST)	set -- "$@" "$_t" ;;
-			esac
-		done
-	fi
+	[ -z "${DM_SYNC_TEST-}" ] || set -- $DM_SYNC_TEST
 	ktap_set_plan $#
 	for _t; do
 		_run_one "$_t"
