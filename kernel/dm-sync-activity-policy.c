@@ -124,3 +124,33 @@ bool dm_sync_gather_ready(unsigned int waiting, int outstanding)
 	return waiting && (outstanding <= 0 ||
 			   (u64)outstanding * DM_SYNC_GATHER <= waiting);
 }
+
+/**
+ * dm_sync_gather_full - is the group as large as lately
+ * @waiting: writes that wait for a commit
+ * @peak: writes that lately waited or were under way at once
+ *
+ * A host that sends its writes in bulk sends the next ones some time after the
+ * last ones ended; a commit made in between splits the group in two that never
+ * meet again. So once the last group is back, its successors are given a moment,
+ * unless they are few anyway.
+ *
+ * Context: any.
+ */
+bool dm_sync_gather_full(unsigned int waiting, unsigned int peak)
+{
+	return peak < DM_SYNC_LINGER_WORTH || (u64)waiting * 8 >= (u64)peak * 7;
+}
+
+/**
+ * dm_sync_gather_peak - how large a group is expected next
+ * @peak: how large one was expected
+ * @group: how large it was
+ * @lingered: the commit waited for more in vain: expect much less
+ *
+ * Context: any.
+ */
+unsigned int dm_sync_gather_peak(unsigned int peak, unsigned int group, bool lingered)
+{
+	return max(group, peak - (lingered ? peak / 2 : peak / 8));
+}

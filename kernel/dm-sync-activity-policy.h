@@ -14,6 +14,7 @@
 
 #define DM_SYNC_CLOCK_WORTH	32u
 #define DM_SYNC_GATHER		8u
+#define DM_SYNC_LINGER_WORTH	8u
 
 /**
  * struct dm_sync_clock - a clock hand in each block of the table
@@ -43,5 +44,7 @@ unsigned int dm_sync_clock_pick(struct dm_sync_clock *clock,
 				const struct dm_sync_clock_ops *ops, void *context,
 				u16 *slots, unsigned int need, bool any);
 bool dm_sync_gather_ready(unsigned int waiting, int outstanding);
+bool dm_sync_gather_full(unsigned int waiting, unsigned int peak);
+unsigned int dm_sync_gather_peak(unsigned int peak, unsigned int group, bool lingered);
 
 #endif /* DM_SYNC_ACTIVITY_POLICY_H */

@@ -58,6 +58,9 @@
 /* The longest a commit waits to be joined, in case a write never ends. */
 #define GATHER_JIFFIES	(HZ / 10 + 1)
 
+/* The moment that the host gets to send its next writes: one to two ticks. */
+#define LINGER_JIFFIES	2
+
 /**
  * struct extent - what memory knows of an extent
  * @state: flags and count
@@ -89,6 +92,8 @@ struct extent {
  * @nr_waiting: their number; read without lock
  * @since: when the first of them came, jiffies
  * @error: not 0: the metadata is dead, every waiter fails
+ * @peak: how many waited or were under way at once lately; @lock
+ * @ripe: when all but the host's next writes were there, jiffies | 1; 0: not yet
  * @starved: waiters are left over for which there was no slot; no commit makes
  *	sense before something changed
  * @fresh: extents with FRESH
@@ -116,6 +121,8 @@ struct dm_sync_activity {
 	unsigned int nr_waiting;
 	unsigned long since;
 	int error;
+	unsigned int peak;
+	unsigned long ripe;
 
 	bool starved;
 	atomic_t fresh;
@@ -426,14 +433,30 @@ static void stamp(struct dm_sync_activity *a, struct extent *e)
 		;
 }
 
+/* The group is ripe but small: has the host had its moment to send more? */
+static bool lingered(struct dm_sync_activity *a)
+{
+	unsigned long ripe = cmpxchg(&a->ripe, 0, jiffies | 1);
+
+	if (ripe)
+		return time_after_eq(jiffies, ripe + LINGER_JIFFIES);
+	mod_timer(&a->timer, jiffies + LINGER_JIFFIES + 1);
+	return false;
+}
+
 static bool gathered(struct dm_sync_activity *a)
 {
 	unsigned int waiting = READ_ONCE(a->nr_waiting);
 
 	if (!a->ops->kick || READ_ONCE(a->error))
 		return waiting;
-	return dm_sync_gather_ready(waiting, atomic_read(&a->fresh)) ||
-	       (waiting && time_after_eq(jiffies, READ_ONCE(a->since) + GATHER_JIFFIES));
+	if (!waiting)
+		return false;
+	if (time_after_eq(jiffies, READ_ONCE(a->since) + GATHER_JIFFIES))
+		return true;
+	if (!dm_sync_gather_ready(waiting, atomic_read(&a->fresh)))
+		return false;
+	return dm_sync_gather_full(waiting, READ_ONCE(a->peak)) || lingered(a);
 }
 
 /* A write that a commit released has ended: is it the one others wait for? */
@@ -505,6 +528,7 @@ void dm_sync_activity_touch(struct dm_sync_activity *a, u32 extent)
  */
 bool dm_sync_activity_queue(struct dm_sync_activity *a, struct dm_sync_waiter *w)
 {
+	unsigned int now;
 	unsigned long irq;
 	bool first;
 
@@ -514,6 +538,9 @@ bool dm_sync_activity_queue(struct dm_sync_activity *a, struct dm_sync_waiter *w
 	if (first)
 		WRITE_ONCE(a->since, jiffies);
 	WRITE_ONCE(a->nr_waiting, a->nr_waiting + 1);
+	now = a->nr_waiting + max(atomic_read(&a->fresh), 0);
+	if (now > a->peak)
+		WRITE_ONCE(a->peak, now);
 	spin_unlock_irqrestore(&a->lock, irq);
 
 	if (first && a->ops->kick)
@@ -707,6 +734,10 @@ static int take_waiters(struct dm_sync_activity *a, struct list_head *list)
 
 	spin_lock_irq(&a->lock);
 	list_splice_init(&a->waiters, list);
+	WRITE_ONCE(a->peak, dm_sync_gather_peak(a->peak, a->nr_waiting,
+						READ_ONCE(a->ripe) &&
+						!dm_sync_gather_full(a->nr_waiting, a->peak)));
+	WRITE_ONCE(a->ripe, 0);
 	WRITE_ONCE(a->nr_waiting, 0);
 	error = a->error;
 	spin_unlock_irq(&a->lock);

@@ -29,71 +29,118 @@
  * Flushing both sides
  *--------------------------------------------------------------*/
 
-struct flush_wait {
+/*
+ * Counted by the one who waits and by each bio in flight: a device that does
+ * not answer in time keeps its half, and the waiter goes on (rule Q).
+ */
+struct flush_pair {
+	struct kref ref;
 	atomic_t pending;
 	struct completion done;
+	struct bio source, replica;
+	bool source_over, replica_over;
 };
 
-
-static void flush_endio(struct bio *bio)
+static void flush_free(struct kref *ref)
 {
-	struct flush_wait *wait = bio->bi_private;
+	struct flush_pair *f = container_of(ref, struct flush_pair, ref);
 
-	if (atomic_dec_and_test(&wait->pending))
-		complete(&wait->done);
+	bio_uninit(&f->source);
+	bio_uninit(&f->replica);
+	kfree(f);
 }
 
-static void flush_submit(struct bio *bio, struct block_device *bdev,
-			 struct flush_wait *wait)
+static void flush_over(struct flush_pair *f)
+{
+	if (atomic_dec_and_test(&f->pending))
+		complete(&f->done);
+	kref_put(&f->ref, flush_free);
+}
+
+static void source_flushed(struct bio *bio)
+{
+	struct flush_pair *f = bio->bi_private;
+
+	WRITE_ONCE(f->source_over, true);
+	flush_over(f);
+}
+
+static void replica_flushed(struct bio *bio)
+{
+	struct flush_pair *f = bio->bi_private;
+
+	WRITE_ONCE(f->replica_over, true);
+	flush_over(f);
+}
+
+static void flush_init(struct bio *bio, struct block_device *bdev,
+		       struct flush_pair *f, bio_end_io_t *end_io)
 {
 	bio_init(bio, bdev, NULL, 0, REQ_OP_WRITE | REQ_PREFLUSH);
-	bio->bi_private = wait;
-	bio->bi_end_io = flush_endio;
-	atomic_inc(&wait->pending);
+	bio->bi_private = f;
+	bio->bi_end_io = end_io;
+}
+
+static void flush_submit(struct flush_pair *f, struct bio *bio)
+{
+	kref_get(&f->ref);
+	atomic_inc(&f->pending);
 	submit_bio(bio);
+}
+
+static int flush_result(struct flush_pair *f, bool replica)
+{
+	if (!READ_ONCE(f->source_over) || f->source.bi_status)
+		return -EIO;
+	if (replica && (!READ_ONCE(f->replica_over) || f->replica.bi_status))
+		return -ENXIO;
+	return 0;
 }
 
 /**
  * dm_sync_flush_sides - flush the source and the replica, in parallel
  * @p: the pair
- * @replica: the replica as well; only then writes before it may be forgotten
+ * @replica: the replica as well; only then, or when nothing is owed to it, may
+ *	writes before it be forgotten
  *
  * Context: may sleep; not in map.
- * Return: 0; -EIO when the source failed; -ENXIO when the replica did. The
- * caller decides what a failure means.
+ * Return: 0; -EIO when the source failed; -ENXIO when the replica did; a side
+ * that does not answer within DM_SYNC_DRAIN_SECONDS failed. -ENOMEM. The caller
+ * decides what a failure means.
  */
 int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica)
 {
-	unsigned long epoch = dm_sync_activity_flush_begin(p->activity);
-	struct flush_wait wait = { .pending = ATOMIC_INIT(1) };
-	blk_status_t source_status, replica_status = BLK_STS_OK;
-	struct bio source_bio, replica_bio;
+	struct flush_pair *f = kzalloc(sizeof(*f), GFP_NOIO);
+	unsigned long epoch;
+	int r;
 
-	init_completion(&wait.done);
-	flush_submit(&source_bio, p->source, &wait);
+	if (!f)
+		return -ENOMEM;
+	kref_init(&f->ref);
+	init_completion(&f->done);
+	atomic_set(&f->pending, 1);
+	flush_init(&f->source, p->source, f, source_flushed);
+	flush_init(&f->replica, p->replica, f, replica_flushed);
+
+	epoch = dm_sync_activity_flush_begin(p->activity);
+	flush_submit(f, &f->source);
 	if (replica)
-		flush_submit(&replica_bio, p->replica, &wait);
-	if (!atomic_dec_and_test(&wait.pending))
-		wait_for_completion_io(&wait.done);
-	source_status = source_bio.bi_status;
-	bio_uninit(&source_bio);
-	if (replica) {
-		replica_status = replica_bio.bi_status;
-		bio_uninit(&replica_bio);
-	}
-	if (source_status)
-		return -EIO;
-	if (replica_status)
-		return -ENXIO;
-	if (replica)
+		flush_submit(f, &f->replica);
+	if (!atomic_dec_and_test(&f->pending))
+		wait_for_completion_io_timeout(&f->done, DM_SYNC_DRAIN_SECONDS * HZ);
+	r = flush_result(f, replica);
+	kref_put(&f->ref, flush_free);
+	if (!r && (replica || READ_ONCE(p->settled)))
 		dm_sync_activity_flush_end(p->activity, epoch);
-	return 0;
+	return r;
 }
 
 static void mark_extent(void *context, u32 extent)
 {
 	struct dm_sync_pair *p = context;
-	struct dm_sync_map *map = p->redirect ? p->replica_map : p->source_map;
+	/* During a restore the replica got all that the source may have lost. */
+	struct dm_sync_map *map = p->redirect && !p->source_lost ?
+				  p->replica_map : p->source_map;
 	unsigned int shift = p->extent_shift - p->region_shift;
 	u64 first = (u64)extent << shift;
 	u64 last = min(first + (1ULL << shift), p->nr_regions) - 1;
@@ -128,13 +175,19 @@ static int commit_barrier(void *context)
 	struct dm_sync_pair *p = context;
 	int r;
 
-	/* Acquire: pairs with settle(); the marks it set are in what we write. */
+	/*
+	 * Acquire: pairs with settle(); the marks it set are in what we write.
+	 * A restore that broke off may still bring back regions one by one.
+	 */
 	if (smp_load_acquire(&p->settled))
-		return 0;
+		return READ_ONCE(p->redirect) ? dm_sync_flush_sides(p, false) : 0;
 	r = dm_sync_flush_sides(p, true);
 	if (r == -ENXIO) {
 		atomic64_inc(&p->replica_errors);
-		dm_sync_break(p, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+		dm_sync_break_flush(p, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+	} else if (r == -EIO) {
+		atomic64_inc(&p->source_errors);
+		dm_sync_break_flush(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 	}
 	return r;
 }
@@ -177,6 +230,18 @@ static int make_evictable(void *context)
 	return r ?: __commit_maps(p, false);
 }
 
+/**
+ * dm_sync_settle_sides - flush what has to be on both sides
+ * @p: the pair
+ *
+ * Context: postsuspend; may sleep.
+ * Return: 0 or a negative errno; the pair then breaks.
+ */
+int dm_sync_settle_sides(struct dm_sync_pair *p)
+{
+	return commit_barrier(p);
+}
+
 static void kick(void *context)
 {
 	dm_sync_commit_kick(context);
@@ -210,23 +275,34 @@ int dm_sync_commit_maps(struct dm_sync_pair *p, bool clears)
  * The work
  *--------------------------------------------------------------*/
 
+/*
+ * While the source door is suspended the disk says "clean" and stays so
+ * (rule L): replica writes then wait for it to be resumed.  If it is removed
+ * instead, they fail.
+ */
 static void commit_door_marks(struct dm_sync_pair *p)
 {
 	bool waiting;
 	int r;
 
+	mutex_lock(&p->commit_lock);
+	if (!p->armed && !READ_ONCE(p->gone)) {
+		mutex_unlock(&p->commit_lock);
+		return;
+	}
 	spin_lock_irq(&p->io_lock);
 	waiting = !bio_list_empty(&p->door_marks);
 	p->door_committing = p->door_marks;
 	bio_list_init(&p->door_marks);
 	spin_unlock_irq(&p->io_lock);
+	r = p->armed ? 0 : -ENODEV;
+	if (!r && waiting)
+		r = commit_one_map(p, p->replica_map, false);
+	mutex_unlock(&p->commit_lock);
 	if (!waiting)
 		return;
-	mutex_lock(&p->commit_lock);
-	r = commit_one_map(p, p->replica_map, false);
-	mutex_unlock(&p->commit_lock);
 	dm_sync_door_marked(p, r);
-	if (r)
+	if (r && r != -ENODEV)
 		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
 }
 
@@ -241,11 +317,8 @@ static void do_commit(struct work_struct *work)
 		mutex_unlock(&p->commit_lock);
 		trace_dm_sync_commit(p->id, DM_SYNC_TRACE_ACTIVITY, 1, r);
 	}
-	/* The writes of this round went on unmarked; the break makes that known. */
-	if (r) {
+	if (r)
 		dm_sync_activity_fail(p->activity, r);
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
-	}
 	commit_door_marks(p);
 	if (dm_sync_activity_wants_commit(p->activity))
 		dm_sync_commit_kick(p);

@@ -45,6 +45,7 @@ int dm_sync_gate_init(struct dm_sync_gate *gate)
 {
 	int r;
 
+	gate->stuck = -1;
 	spin_lock_init(&gate->lock);
 	bio_list_init(&gate->parked);
 	init_completion(&gate->drained);
@@ -136,6 +137,19 @@ static int gate_wait(struct dm_sync_gate *gate, int g, unsigned long timeout)
 	return drained ? 0 : -ETIMEDOUT;
 }
 
+/* What an earlier drain did not see the end of. */
+static int gate_wait_stuck(struct dm_sync_gate *gate, unsigned long timeout)
+{
+	int r;
+
+	if (gate->stuck < 0)
+		return 0;
+	r = gate_wait(gate, gate->stuck, timeout);
+	if (!r)
+		gate->stuck = -1;
+	return r;
+}
+
 /**
  * dm_sync_gate_drain - wait for the writes now in flight; new ones pass
  * @gate: the gate, open
@@ -146,10 +160,16 @@ static int gate_wait(struct dm_sync_gate *gate, int g, unsigned long timeout)
  */
 int dm_sync_gate_drain(struct dm_sync_gate *gate, unsigned long timeout)
 {
-	int old = gate->gen;
+	int old = gate->gen, r;
 
+	r = gate_wait_stuck(gate, timeout);
+	if (r)
+		return r;
 	WRITE_ONCE(gate->gen, !old);
-	return gate_wait(gate, old, timeout);
+	r = gate_wait(gate, old, timeout);
+	if (r)
+		gate->stuck = old;
+	return r;
 }
 
 /**
@@ -168,6 +188,10 @@ int dm_sync_gate_close(struct dm_sync_gate *gate, unsigned long timeout)
 	int g = gate->gen;
 	bool drained;
 
+	if (gate->closed)
+		return 0;
+	if (gate_wait_stuck(gate, timeout))
+		return -ETIMEDOUT;
 	percpu_ref_switch_to_atomic_sync(&gate->ref[g]);
 	spin_lock_irq(&gate->lock);
 	gate->closed = true;

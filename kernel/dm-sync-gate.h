@@ -11,6 +11,7 @@
  * struct dm_sync_gate - what every host write and flush passes
  * @ref: two generations of "writes in flight"; only one takes new ones
  * @gen: which
+ * @stuck: a generation whose drain timed out, or -1
  * @drained: completed when the generation being drained is empty
  * @lock: protects @closed, @parked, @nr_parked; taken with interrupts off
  * @closed: new writes are parked
@@ -18,7 +19,7 @@
  */
 struct dm_sync_gate {
 	struct percpu_ref ref[2];
-	int gen;
+	int gen, stuck;
 	struct completion drained;
 
 	spinlock_t lock;

@@ -123,9 +123,11 @@ static int format_blocks(struct dm_sync_pair *p, bool full)
 	int r;
 
 	p->facts.maps_lost = true;
-	r = dm_sync_block_format(&p->meta, &p->super.block, p->super.buf);
+	p->super.block.seq = 0;
+	p->super.block.home = 1;
+	r = dm_sync_super_write(p, NULL);
 	if (!r)
-		r = dm_sync_super_write(p, NULL);
+		r = dm_sync_super_write(p, NULL);	/* the other home */
 	if (!r)
 		r = dm_sync_map_format(p->source_map, full);
 	if (!r)
@@ -248,11 +250,15 @@ static void recover_state(struct dm_sync_pair *p, bool maps_were_lost)
 {
 	bool marked = dm_sync_map_count(p->source_map);
 
+	/* Nobody knows any more which side is right where. */
+	if (p->facts.maps_lost && p->super.restoring) {
+		p->super.restoring = false;
+		p->facts.restore_incomplete = true;
+	}
 	apply_event(p, DM_SYNC_EV_CRASH_RECOVERY);
 	if (p->facts.maps_lost && !maps_were_lost) {
 		p->reason = DM_SYNC_REASON_METADATA_LOST;
 		p->reason_time = dm_sync_now();
-		p->super.restoring = false;
 		apply_event(p, DM_SYNC_EV_MAPS_LOST);
 	} else if (!p->super.clean && marked &&
 		   p->state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED) {
@@ -356,6 +362,7 @@ static int load_once(struct dm_sync_pair *p, const struct dm_sync_config *c,
 	r = load(p, c, why);
 	if (r) {
 		dm_sync_pair_unload(p);
+		p->super.detached = p->super.dissolved = p->super.restoring = false;
 		return r;
 	}
 	p->loaded = !p->super.detached;
@@ -441,6 +448,7 @@ void dm_sync_pair_resume(struct dm_sync_pair *p)
 {
 	struct dm_sync_facts f;
 
+	WRITE_ONCE(p->requeue, false);
 	if (p->passthrough)
 		return;
 	spin_lock_irq(&p->lock);
@@ -451,6 +459,7 @@ void dm_sync_pair_resume(struct dm_sync_pair *p)
 	spin_lock_irq(&p->lock);
 	p->live = true;
 	spin_unlock_irq(&p->lock);
+	dm_sync_commit_kick(p);		/* replica writes that waited for us */
 	dm_sync_pair_register(p);
 }
 
@@ -477,7 +486,9 @@ void dm_sync_pair_presuspend(struct dm_sync_pair *p)
 	if (!p->gate.closed)
 		return;
 	/* Held writes: back to device-mapper, or let go and tracked. */
-	if (!requeue)
+	if (requeue)
+		WRITE_ONCE(p->requeue, true);
+	else
 		p->hold_released = true;
 	dm_sync_gate_open(&p->gate, &parked);
 	if (requeue)
@@ -486,20 +497,40 @@ void dm_sync_pair_presuspend(struct dm_sync_pair *p)
 		dm_sync_io_restart(p, &parked);
 }
 
+/**
+ * dm_sync_pair_presuspend_undo - the suspend does not come after all
+ * @p: the pair
+ *
+ * Context: presuspend_undo; host I/O goes on; may sleep.
+ */
+void dm_sync_pair_presuspend_undo(struct dm_sync_pair *p)
+{
+	WRITE_ONCE(p->requeue, false);
+	if (p->passthrough)
+		return;
+	flush_workqueue(p->conductor);
+	dm_sync_ops_restart(p);
+	spin_lock_irq(&p->lock);
+	p->live = true;
+	spin_unlock_irq(&p->lock);
+}
+
 /* Everything is on the disks: a clean end.  Any doubt leaves it unclean. */
 static void close_for_writes(struct dm_sync_pair *p)
 {
 	if (!p->armed || p->meta_failed)
 		return;
-	if (!p->settled && dm_sync_flush_sides(p, true))
+	/* Flushes both sides where that is owed; a failure breaks the pair. */
+	if (dm_sync_settle_sides(p) || dm_sync_commit_maps(p, true))
 		return;
-	if (dm_sync_commit_maps(p, true))
-		return;
+	mutex_lock(&p->commit_lock);
+	p->armed = false;	/* no replica write marks anything from here on */
+	mutex_unlock(&p->commit_lock);
 	p->super.clean = true;
-	if (dm_sync_super_write(p, NULL))
-		p->super.clean = false;
-	else
-		p->armed = false;
+	if (!dm_sync_commit_maps(p, true) && !dm_sync_super_write(p, NULL))
+		return;
+	p->super.clean = false;
+	p->armed = true;
 }
 
 /**
@@ -513,7 +544,9 @@ void dm_sync_pair_postsuspend(struct dm_sync_pair *p)
 	if (p->loaded) {
 		dm_sync_ops_stop(p);
 		close_for_writes(p);
-		/* A failure met in there is handled when the pair is live again. */
+		flush_workqueue(p->conductor);
+		cancel_delayed_work_sync(&p->hold_work);
+		cancel_delayed_work_sync(&p->probe_work);
 		flush_workqueue(p->conductor);
 	}
 	p->ti = NULL;

@@ -578,6 +578,27 @@ u64 dm_sync_map_count(struct dm_sync_map *map)
  *--------------------------------------------------------------*/
 
 /**
+ * dm_sync_map_clears_durable - does the disk know that these are not marked
+ * @map: the map
+ * @first: first region
+ * @last: last region
+ *
+ * Where a mark names the side that is right, one that is forgotten in memory
+ * only is dangerous: see the head of dm-sync-ops.c.
+ *
+ * Context: any; no lock.
+ */
+bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last)
+{
+	u32 bit, i, end = block_of(min(last, map->nr_regions - 1), &bit);
+
+	for (i = block_of(first, &bit); i <= end; i++)
+		if (READ_ONCE(map->block[i].flags) & (MAP_CLEAR | MAP_CLEAR_WRITE))
+			return false;
+	return true;
+}
+
+/**
  * dm_sync_map_is_durable - are the marks of these regions durable
  * @map: the map
  * @first: first region

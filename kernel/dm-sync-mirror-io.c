@@ -46,13 +46,14 @@ struct dm_sync_io {
 	struct dm_sync_waiter waiter;
 	struct dm_sync_range range;
 	struct bvec_iter iter;		/* as the host sent it */
+	blk_opf_t opf;
 	sector_t sector;
 	unsigned int sectors;
 	unsigned long flush;
 	atomic_t pending;
 	blk_status_t source_status, replica_status;
 	u8 kind, gen;
-	bool gated, counted, ranged, replicated, tracked, again, finished;
+	bool gated, counted, ranged, replicated, zeroed, again, finished;
 };
 
 size_t dm_sync_io_size(void)
@@ -223,6 +224,23 @@ static void io_defer(struct dm_sync_pair *p, struct bio_list *list, struct bio *
 	spin_unlock_irqrestore(&p->io_lock, flags);
 }
 
+/*
+ * To be acknowledged when the failure is durable.  Once the lock is given free
+ * the conductor may end the bio, and with it what kept the pair alive.
+ */
+static void io_unacked(struct dm_sync_pair *p, struct dm_sync_io *io, u32 reason)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&p->io_lock, flags);
+	bio_list_add(&p->unacked, bio_of(io));
+	if (reason == DM_SYNC_REASON_REPLICA_FLUSH_ERROR)
+		dm_sync_break_flush(p, reason);
+	else
+		dm_sync_break(p, reason);
+	spin_unlock_irqrestore(&p->io_lock, flags);
+}
+
 /* Give back what the stations gave, in reverse. */
 static void io_release(struct dm_sync_io *io, bool flushed_later)
 {
@@ -252,14 +270,18 @@ static bool flush_done(struct dm_sync_io *io, blk_status_t *status)
 		atomic64_inc(&p->replica_errors);
 		io->source_status = *status;
 		io_release(io, false);
-		io_defer(p, &p->unacked, bio_of(io));
-		dm_sync_break(p, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+		io_unacked(p, io, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
 		return false;
 	}
-	if (*status)
+	if (*status) {
 		atomic64_inc(&p->source_errors);
-	else if (io->replicated)
+		dm_sync_break_flush(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+	} else if (io->replicated) {
 		dm_sync_activity_flush_end(p->activity, io->flush);
+	}
+	/* It may have made room for writes that wait to be marked. */
+	if (dm_sync_activity_wants_commit(p->activity))
+		dm_sync_commit_kick(p);
 	io_release(io, false);
 	return true;
 }
@@ -274,10 +296,8 @@ static bool write_failed_on_replica(struct dm_sync_io *io, blk_status_t status)
 		io->again = true;
 	else
 		mark_range(p, p->source_map, io);
-	/* Once it is on the list the conductor may end it at any moment. */
 	io_release(io, false);
-	io_defer(p, &p->unacked, bio_of(io));
-	dm_sync_break(p, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
+	io_unacked(p, io, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
 	return false;
 }
 
@@ -294,23 +314,71 @@ static bool write_done(struct dm_sync_io *io, blk_status_t *status)
 		return write_failed_on_replica(io, *status);
 	if (unlikely(*status)) {
 		atomic64_inc(&p->source_errors);
-		if (io->replicated) {
+		if (io->replicated)
 			mark_range(p, missed_map(p), io);
-			dm_sync_break(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
-		}
+		dm_sync_break(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 	}
 	io_release(io, io->replicated);
 	return true;
 }
 
+static bool unsupported(blk_status_t status)
+{
+	return status == BLK_STS_NOTSUPP || status == BLK_STS_TARGET;
+}
+
+/*
+ * A disk may find out only when asked that it cannot write zeroes.  That is no
+ * failure: the zeroes are then written, while the range is still held.
+ */
+static bool zeroes_refused(struct dm_sync_io *io, blk_status_t status)
+{
+	struct dm_sync_pair *p = io->pair;
+
+	if (io->kind != IO_WRITE || (io->opf & REQ_OP_MASK) != REQ_OP_WRITE_ZEROES ||
+	    io->zeroed || READ_ONCE(p->passthrough))
+		return false;
+	if (!unsupported(status) && !(io->replicated && unsupported(io->replica_status)))
+		return false;
+	io->zeroed = true;
+	io->source_status = status;
+	io_defer(p, &p->zeroes, bio_of(io));
+	queue_work(p->io_wq, &p->ready_work);
+	return true;
+}
+
+static blk_status_t write_zeroes(struct dm_sync_io *io, struct block_device *bdev,
+				 blk_status_t status)
+{
+	if (!unsupported(status))
+		return status;
+	return errno_to_blk_status(blkdev_issue_zeroout(bdev, io->sector, io->sectors,
+							GFP_NOIO, 0));
+}
+
 static bool io_done(struct dm_sync_io *io, blk_status_t *status)
 {
-	bool done = io->kind == IO_FLUSH ? flush_done(io, status) :
+	bool done;
+
+	if (unlikely(zeroes_refused(io, *status)))
+		return false;
+	done = io->kind == IO_FLUSH ? flush_done(io, status) :
 					   write_done(io, status);
 
 	if (done)
 		account_end(io->pair);
 	return done;
+}
+
+static void zero_by_hand(struct dm_sync_pair *p, struct bio *bio)
+{
+	struct dm_sync_io *io = io_of(bio);
+	blk_status_t status = write_zeroes(io, p->source, io->source_status);
+
+	if (io->replicated)
+		io->replica_status = write_zeroes(io, p->replica, io->replica_status);
+	if (io_done(io, &status))
+		io_finish(io, status);
 }
 
 static void replica_endio(struct bio *clone)
@@ -445,6 +513,20 @@ static void submit_clone(struct dm_sync_io *io)
 }
 
 /*
+ * A restore broke off.  Here the disk must know that the source is right before
+ * the source gets what the replica will not: a mark that is still on disk would
+ * give the host the replica's data after a crash.
+ */
+static bool brought_back(struct dm_sync_io *io)
+{
+	struct dm_sync_pair *p = io->pair;
+
+	return dm_sync_map_clears_durable(p->source_map,
+					  dm_sync_region_of(p, io->sector),
+					  dm_sync_region_of(p, io->sector + io->sectors - 1));
+}
+
+/*
  * The last station.  Returns false when the write has to wait once more: its
  * regions must come back from the replica first.
  */
@@ -469,7 +551,7 @@ static bool write_issue(struct dm_sync_io *io)
 		io->replicated = true;
 		break;
 	case DM_SYNC_FLOW_NONE:
-		if (READ_ONCE(p->redirect) && marked) {
+		if (READ_ONCE(p->redirect) && (marked || !brought_back(io))) {
 			trace_dm_sync_map(p->id, bio_of(io), DM_SYNC_TRACE_RESTORE);
 			io->ranged = false;
 			dm_sync_range_unlock(p->ranges, &io->range);
@@ -514,6 +596,9 @@ static void write_marked(struct dm_sync_waiter *w, int error)
 	struct dm_sync_io *io = container_of(w, struct dm_sync_io, waiter);
 
 	io->counted = !error;
+	/* First, so that no write without a mark goes to both sides. */
+	if (error && !READ_ONCE(io->pair->meta_failed))
+		dm_sync_break(io->pair, DM_SYNC_REASON_METADATA_FAILED);
 	if (write_range(io))
 		range_granted(&io->range);
 }
@@ -522,8 +607,9 @@ static bool write_mark(struct dm_sync_io *io)
 {
 	struct dm_sync_pair *p = io->pair;
 
+	/* The gate was closed when this changed; there may be no structures. */
 	if (READ_ONCE(p->passthrough))
-		return write_range(io);
+		return true;
 	io->waiter.extent = dm_sync_extent_of(p, io->sector);
 	io->waiter.fn = write_marked;
 	if (likely(dm_sync_activity_get(p->activity, io->waiter.extent))) {
@@ -566,28 +652,40 @@ static bool io_start(struct dm_sync_io *io)
  * What was left waiting is taken on here
  *--------------------------------------------------------------*/
 
+/* A bio that was sent once is made as new: below us it may have been split. */
+static void io_rewind(struct dm_sync_io *io, struct block_device *bdev)
+{
+	struct bio *bio = bio_of(io);
+
+	bio->bi_iter = io->iter;
+	bio->bi_opf = io->opf;
+	bio->bi_status = BLK_STS_OK;
+	atomic_set(&bio->__bi_remaining, 1);
+	bio_set_dev(bio, bdev);
+}
+
 static void retry_read(struct dm_sync_pair *p, struct bio *bio)
 {
 	struct dm_sync_io *io = io_of(bio);
 
-	bio->bi_iter = io->iter;
-	bio->bi_status = BLK_STS_OK;
-	bio_set_dev(bio, p->replica);
+	io_rewind(io, p->replica);
 	submit_bio_noacct(bio);
 }
 
 static void do_ready(struct work_struct *work)
 {
 	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, ready_work);
-	struct bio_list ready, retry;
+	struct bio_list ready, retry, zeroes;
 	struct blk_plug plug;
 	struct bio *bio;
 
 	spin_lock_irq(&p->io_lock);
 	ready = p->ready;
 	retry = p->retry;
+	zeroes = p->zeroes;
 	bio_list_init(&p->ready);
 	bio_list_init(&p->retry);
+	bio_list_init(&p->zeroes);
 	spin_unlock_irq(&p->io_lock);
 
 	blk_start_plug(&plug);
@@ -597,6 +695,8 @@ static void do_ready(struct work_struct *work)
 	while ((bio = bio_list_pop(&retry)))
 		retry_read(p, bio);
 	blk_finish_plug(&plug);
+	while ((bio = bio_list_pop(&zeroes)))
+		zero_by_hand(p, bio);
 }
 
 /**
@@ -615,9 +715,7 @@ void dm_sync_io_restart(struct dm_sync_pair *p, struct bio_list *bios)
 	while ((bio = bio_list_pop(bios))) {
 		struct dm_sync_io *io = io_of(bio);
 
-		bio->bi_iter = io->iter;
-		bio->bi_status = BLK_STS_OK;
-		bio_set_dev(bio, p->source);
+		io_rewind(io, p->source);
 		if (io_start(io))
 			dm_submit_bio_remap(bio, NULL);
 	}
@@ -710,11 +808,15 @@ static void clamp_to_extent(struct dm_sync_io *io, struct bio *bio)
 
 static int map_write(struct dm_sync_io *io, struct bio *bio)
 {
+	/* A noflush suspend of a pair that holds writes: they come again later. */
+	if (unlikely(READ_ONCE(io->pair->requeue)))
+		return DM_MAPIO_REQUEUE;
 	account_start(io->pair, true);
 	if (io->kind == IO_WRITE) {
 		clamp_to_extent(io, bio);
 		if (bio_op(bio) == REQ_OP_DISCARD)
 			bio->bi_opf = (bio->bi_opf & ~REQ_OP_MASK) | REQ_OP_WRITE_ZEROES;
+		io->opf = bio->bi_opf;
 	}
 	return io_start(io) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 }
@@ -738,10 +840,11 @@ int dm_sync_mirror_map(struct dm_sync_pair *p, struct dm_target *ti, struct bio 
 
 	io->pair = p;
 	io->iter = bio->bi_iter;
+	io->opf = bio->bi_opf;
 	io->sector = bio->bi_iter.bi_sector;
 	io->sectors = bio_sectors(bio);
 	io->gated = io->counted = io->ranged = false;
-	io->replicated = io->again = io->finished = false;
+	io->replicated = io->again = io->zeroed = io->finished = false;
 	io->replica_status = BLK_STS_OK;
 
 	if (bio->bi_opf & REQ_PREFLUSH) {
@@ -765,5 +868,6 @@ void dm_sync_io_init(struct dm_sync_pair *p)
 	bio_list_init(&p->ready);
 	bio_list_init(&p->unacked);
 	bio_list_init(&p->retry);
+	bio_list_init(&p->zeroes);
 	INIT_WORK(&p->ready_work, do_ready);
 }

@@ -60,14 +60,17 @@ struct dm_sync_pair;
 
 /**
  * struct dm_sync_slot - one place of the background copy
+ * @pass: the pass it belongs to; a piece may outlive its pass
+ * @is_part: of a region that is larger than a piece
  */
 struct dm_sync_slot {
 	struct dm_sync_pair *pair;
 	struct dm_sync_copy job;
 	struct dm_sync_range range;
 	struct work_struct start;
-	u64 first, last;		/* regions this piece completes; first > last: none */
-	bool busy;
+	u64 first, last;		/* regions of this piece */
+	u32 pass;
+	bool is_part, busy;
 };
 
 /**
@@ -90,6 +93,8 @@ struct dm_sync_slot {
  * @started: when it began, ns since 1970
  * @read_bytes, @written_bytes, @skipped_bytes: since the context was made
  * @uncommitted: bytes copied since marks were last made durable as cleared
+ * @pass: number of this pass
+ * @probe, @back: copies that the conductor and the demand work wait for
  * @last_progress: jiffies of the last progress message
  * @demand: host writes that wait for their region to be restored first
  */
@@ -111,6 +116,8 @@ struct dm_sync_resync {
 	struct bio_list demand;
 	struct work_struct demand_work, checkpoint;
 	u64 uncommitted;
+	u32 pass;
+	struct dm_sync_waited_copy *probe, *back;
 	unsigned long last_progress;
 };
 
@@ -184,6 +191,7 @@ struct dm_sync_pair {
 	enum dm_sync_flow flow;
 	bool redirect;			/* reads of marked regions are served by the replica */
 	bool passthrough;		/* detached: nothing is tracked */
+	bool requeue;			/* noflush suspend: held writes go back */
 	struct dm_sync_gate gate;
 	struct bio_set bs;		/* replica's half of host writes */
 
@@ -191,13 +199,13 @@ struct dm_sync_pair {
 	struct bio_list ready;		/* to be taken on in process context */
 	struct bio_list unacked;	/* wait for "stale" to be durable */
 	struct bio_list retry;		/* reads to be served by the replica */
+	struct bio_list zeroes;		/* write-zeroes that a disk refused */
 	struct work_struct ready_work, commit_work;
 
 	/* replica door */
 	atomic_t door_users;		/* I/O in flight through it */
 	wait_queue_head_t door_idle;
 	u8 door_access;
-	bool door_written;
 	struct bio_list door_marks;	/* writes whose mark is not yet durable; io_lock */
 	struct bio_list door_committing;	/* those of the commit under way */
 
@@ -206,7 +214,8 @@ struct dm_sync_pair {
 	struct work_struct request_work, break_work, copied_work;
 	struct delayed_work hold_work, probe_work;
 	unsigned long broken;		/* bits: reasons of failures not yet handled */
-	u8 stall_event;
+	bool source_lost;		/* it was the source's: what it was given back is gone */
+	bool flush_failed;		/* one of them was a flush: ask no second time */
 	struct work_struct stall_work;
 	unsigned int probe_delay;	/* seconds */
 
@@ -268,6 +277,7 @@ int dm_sync_pair_activate(struct dm_sync_pair *p, struct dm_target *ti,
 			  struct dm_sync_config *c);
 void dm_sync_pair_resume(struct dm_sync_pair *p);
 void dm_sync_pair_presuspend(struct dm_sync_pair *p);
+void dm_sync_pair_presuspend_undo(struct dm_sync_pair *p);
 void dm_sync_pair_postsuspend(struct dm_sync_pair *p);
 void dm_sync_pair_unload(struct dm_sync_pair *p);
 void dm_sync_pair_forget_config(struct dm_sync_pair *p, struct dm_sync_config *c);
@@ -277,6 +287,7 @@ unsigned int dm_sync_extent_shift(u64 sectors, u32 region_sectors);
 void dm_sync_commit_init(struct dm_sync_pair *p);
 void dm_sync_commit_kick(struct dm_sync_pair *p);
 int dm_sync_commit_maps(struct dm_sync_pair *p, bool clears);
+int dm_sync_settle_sides(struct dm_sync_pair *p);
 int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica);
 void dm_sync_mark_unflushed(struct dm_sync_pair *p);
 extern const struct dm_sync_activity_ops dm_sync_commit_ops;
@@ -285,6 +296,8 @@ extern const struct dm_sync_activity_ops dm_sync_commit_ops;
 void dm_sync_ops_init(struct dm_sync_pair *p);
 void dm_sync_ops_stop(struct dm_sync_pair *p);
 void dm_sync_break(struct dm_sync_pair *p, u32 reason);
+void dm_sync_break_flush(struct dm_sync_pair *p, u32 reason);
+void dm_sync_ops_restart(struct dm_sync_pair *p);
 void dm_sync_enter_state(struct dm_sync_pair *p);
 void dm_sync_gate_release(struct dm_sync_pair *p);
 void dm_sync_facts_now(struct dm_sync_pair *p, struct dm_sync_facts *f);
@@ -308,10 +321,12 @@ bool dm_sync_range_marked(struct dm_sync_pair *p, sector_t sector,
 extern struct workqueue_struct *dm_sync_demand_wq;
 void dm_sync_resync_init(struct dm_sync_pair *p);
 void dm_sync_resync_start(struct dm_sync_pair *p);
-void dm_sync_resync_stop(struct dm_sync_pair *p);
+int dm_sync_resync_stop(struct dm_sync_pair *p);
 void dm_sync_resync_kick(struct dm_sync_pair *p);
 void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio);
 int dm_sync_resync_probe(struct dm_sync_pair *p);
+int dm_sync_resync_alloc(struct dm_sync_pair *p);
+void dm_sync_resync_free(struct dm_sync_pair *p);
 
 /* dm-sync-replica.c */
 int dm_sync_replica_register(void);

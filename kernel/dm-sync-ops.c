@@ -126,8 +126,9 @@ static void settle(struct dm_sync_pair *p, bool try_flush)
 {
 	if (p->settled)
 		return;
-	if (!try_flush || dm_sync_flush_sides(p, true))
+	if (!try_flush || READ_ONCE(p->flush_failed) || dm_sync_flush_sides(p, true))
 		dm_sync_mark_unflushed(p);
+	WRITE_ONCE(p->flush_failed, false);
 	/* Release: pairs with commit_barrier(). */
 	smp_store_release(&p->settled, true);
 }
@@ -135,11 +136,12 @@ static void settle(struct dm_sync_pair *p, bool try_flush)
 /* Stop copy and replication; new writes go to the source and are tracked. */
 static int cut_flow(struct dm_sync_pair *p)
 {
-	int r = 0;
+	int r;
 
-	dm_sync_resync_stop(p);
+	/* First of all: a replica that does not answer gets no more writes. */
 	WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
-	if (!p->gate.closed)
+	r = dm_sync_resync_stop(p);
+	if (!r && !p->gate.closed)
 		r = dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
 	if (r) {
 		dm_sync_break(p, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
@@ -182,8 +184,12 @@ static int revive_metadata(struct dm_sync_pair *p)
 		p->super.activity_epoch++;
 		r = dm_sync_super_write(p, NULL);
 	}
-	if (!r)
+	if (!r) {
 		dm_sync_activity_reset(p->activity, p->super.activity_epoch);
+		/* No write is in flight: what was still to be reported is over. */
+		flush_work(&p->commit_work);
+		clear_bit(DM_SYNC_REASON_METADATA_FAILED, &p->broken);
+	}
 	p->meta_failed = r;
 	dm_sync_gate_release(p);
 	return r;
@@ -212,6 +218,27 @@ static void forget_replica(struct dm_sync_pair *p, bool whole)
 	spin_unlock_irq(&p->lock);
 }
 
+/*
+ * The source is declared right everywhere, in the middle of a restore.  The
+ * disk must know before the maps change their meaning, and before a read or a
+ * write acts on it.
+ */
+static int end_restore(struct dm_sync_pair *p, const struct dm_sync_step *step)
+{
+	int r;
+
+	if (!p->redirect)
+		return 0;
+	p->super.restoring = false;
+	r = dm_sync_super_write(p, step);
+	if (r) {
+		p->super.restoring = true;
+		return r;
+	}
+	WRITE_ONCE(p->redirect, false);
+	return 0;
+}
+
 /* From a cut flow to a running copy, source to replica. */
 static int begin_forward(struct dm_sync_pair *p, const struct dm_sync_step *step,
 			 bool whole)
@@ -223,9 +250,9 @@ static int begin_forward(struct dm_sync_pair *p, const struct dm_sync_step *step
 	r = revive_metadata(p);
 	if (r)
 		return r;
-	/* From here the source is the truth everywhere (Resync with force). */
-	WRITE_ONCE(p->redirect, false);
-	p->super.restoring = false;
+	r = end_restore(p, step);
+	if (r)
+		return r;
 	forget_replica(p, whole);
 	r = dm_sync_commit_maps(p, false);
 	if (!r)
@@ -346,8 +373,10 @@ static int quiesce(struct dm_sync_pair *p, struct change *c)
 		r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
 	if (!r && READ_ONCE(p->flow) == DM_SYNC_FLOW_FORWARD) {
 		r = dm_sync_flush_sides(p, true);
-		if (r == -ENXIO)
-			dm_sync_break(p, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+		if (r)
+			dm_sync_break_flush(p, r == -ENXIO ?
+					    DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
+					    DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 	}
 	if (!r && READ_ONCE(p->broken))
 		r = -EIO;
@@ -355,6 +384,7 @@ static int quiesce(struct dm_sync_pair *p, struct change *c)
 		return 0;
 	take_back(p, c);
 	dm_sync_gate_release(p);
+	dm_sync_ops_restart(p);
 	return r;
 }
 
@@ -394,11 +424,8 @@ static int op_suspend(struct dm_sync_pair *p, struct change *c)
 
 	dm_sync_resync_stop(p);
 	r = quiesce(p, c);
-	if (r) {
-		if (c->from.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED)
-			dm_sync_resync_start(p);
+	if (r)
 		return 0;
-	}
 	facts_leave(p, c->from.copy_state);
 	p->hold_released = p->hold;
 	r = persist(p, &c->after);
@@ -440,6 +467,8 @@ static int op_prepare(struct dm_sync_pair *p, struct change *c)
 
 	if (!r)
 		r = revive_metadata(p);
+	if (!r)
+		r = end_restore(p, &c->from);
 	if (r)
 		return r;
 	forget_replica(p, true);
@@ -477,6 +506,7 @@ static int op_detach(struct dm_sync_pair *p, struct change *c)
 		p->super.detached = p->super.dissolved = false;
 		take_back(p, c);
 		dm_sync_gate_release(p);
+		dm_sync_ops_restart(p);
 		return 0;
 	}
 	WRITE_ONCE(p->redirect, false);
@@ -530,7 +560,10 @@ static const int admit_errno[] = {
 void dm_sync_facts_now(struct dm_sync_pair *p, struct dm_sync_facts *f)
 {
 	*f = p->facts;
-	f->source_ok = true;
+	/* What hosts wrote through the replica door is in the replica map. */
+	if (p->loaded && !p->redirect && dm_sync_map_count(p->replica_map))
+		f->replica_consistent = false;
+	f->source_ok = true;	/* tried is known */
 	f->held_writes = dm_sync_gate_parked(&p->gate);
 	f->nothing_marked = p->loaded && !dm_sync_map_count(p->source_map) &&
 			    !dm_sync_map_count(p->replica_map);
@@ -699,7 +732,7 @@ static void restore_done(struct dm_sync_pair *p, struct dm_sync_step *to)
 		};
 	spin_lock_irq(&p->lock);
 	p->facts.restore_incomplete = false;
-	p->facts.fracture_owed = to->progress == DM_SYNC_PROGRESS_STATUS_REQUIRES_FRACTURE;
+	p->facts.fracture_owed = true;
 	spin_unlock_irq(&p->lock);
 }
 
@@ -709,8 +742,8 @@ static int make_copy_durable(struct dm_sync_pair *p)
 	int r = dm_sync_flush_sides(p, true);
 
 	if (r) {
-		dm_sync_break(p, r == -ENXIO ? DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
-					       DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+		dm_sync_break_flush(p, r == -ENXIO ? DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
+						     DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 		return r;
 	}
 	r = dm_sync_commit_maps(p, true);
@@ -753,9 +786,10 @@ static void do_copied(struct work_struct *work)
 	}
 	WRITE_ONCE(p->redirect, false);
 	if (restore) {
-		start_flow(p, DM_SYNC_FLOW_FORWARD);
+		/* Before a read could think that the replica has them. */
 		dm_sync_map_or(p->source_map, p->replica_map);
 		dm_sync_map_clear_all(p->replica_map);
+		start_flow(p, DM_SYNC_FLOW_FORWARD);
 	}
 	dm_sync_publish(p, &to, DM_SYNC_EVENT_CAUSE_COMPLETED, 0, DM_SYNC_REASON_NONE);
 	if (to.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED)
@@ -810,6 +844,22 @@ void dm_sync_break(struct dm_sync_pair *p, u32 reason)
 	set_bit(reason, &p->broken);
 	WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
 	queue_work(p->conductor, &p->break_work);
+}
+
+/**
+ * dm_sync_break_flush - the same, when it was a flush that failed
+ * @p: the pair
+ * @reason: enum dm_sync_reason
+ *
+ * A later flush may succeed and still have lost what this one should have
+ * saved; so none is asked.
+ *
+ * Context: any.
+ */
+void dm_sync_break_flush(struct dm_sync_pair *p, u32 reason)
+{
+	WRITE_ONCE(p->flush_failed, true);
+	dm_sync_break(p, reason);
 }
 
 static enum dm_sync_event event_of(u32 reason)
@@ -874,20 +924,33 @@ static void do_break(struct work_struct *work)
 {
 	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, break_work);
 	unsigned long reasons = xchg(&p->broken, 0);
-	u32 reason;
 	bool drained;
 
 	if (reasons) {
 		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
-		reason = worst_of(reasons);
-		enter_broken(p, reason);
+		enter_broken(p, worst_of(reasons));
 	}
 	dm_sync_io_ack(p);
 	if (!reasons)
 		return;
 	dm_sync_resync_stop(p);
+	p->source_lost = p->flush_failed && test_bit(DM_SYNC_REASON_SOURCE_WRITE_ERROR, &reasons);
+	/*
+	 * Writes that wait to be marked need room in the activity table, which
+	 * nobody can make while the replica is owed a flush that it refuses.
+	 */
+	if (reasons & (BIT(DM_SYNC_REASON_REPLICA_WRITE_ERROR) |
+		       BIT(DM_SYNC_REASON_REPLICA_FLUSH_ERROR))) {
+		settle(p, false);
+		dm_sync_commit_kick(p);
+	}
 	drained = p->gate.closed || !dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
-	settle(p, drained && !test_bit(DM_SYNC_REASON_REPLICA_FLUSH_ERROR, &reasons));
+	if (p->settled)
+		dm_sync_mark_unflushed(p);	/* what ended meanwhile */
+	settle(p, drained);
+	dm_sync_commit_kick(p);
+	if (p->gate.closed && p->state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED)
+		dm_sync_gate_release(p);
 	arm_probe(p, PROBE_FIRST);
 }
 
@@ -944,20 +1007,17 @@ static void do_probe(struct work_struct *work)
  *--------------------------------------------------------------*/
 
 /**
- * dm_sync_enter_state - turn flow, gate and copy to what the state says
- * @p: the pair, just activated, no host I/O yet
+ * dm_sync_ops_restart - take up what an attempt to stop had ended
+ * @p: the pair; its flow is what it was
  *
- * Context: resume, the conductor idle; may sleep.
+ * Context: the conductor, or while it is idle; may sleep.
  */
-void dm_sync_enter_state(struct dm_sync_pair *p)
+void dm_sync_ops_restart(struct dm_sync_pair *p)
 {
-	enum dm_sync_flow flow = dm_sync_flow(&p->state);
+	enum dm_sync_flow flow = READ_ONCE(p->flow);
 
-	WRITE_ONCE(p->redirect, p->super.restoring);
-	WRITE_ONCE(p->settled, flow == DM_SYNC_FLOW_NONE);
-	WRITE_ONCE(p->flow, flow);
 	if (p->state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED && !p->hold_released) {
-		if (!p->gate.closed && dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT))
+		if (dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT))
 			dm_sync_gate_release(p);
 		arm_hold(p);
 	}
@@ -970,6 +1030,22 @@ void dm_sync_enter_state(struct dm_sync_pair *p)
 }
 
 /**
+ * dm_sync_enter_state - turn flow, gate and copy to what the state says
+ * @p: the pair, just activated, no host I/O yet
+ *
+ * Context: resume, the conductor idle; may sleep.
+ */
+void dm_sync_enter_state(struct dm_sync_pair *p)
+{
+	enum dm_sync_flow flow = dm_sync_flow(&p->state);
+
+	WRITE_ONCE(p->redirect, p->super.restoring);
+	WRITE_ONCE(p->settled, flow == DM_SYNC_FLOW_NONE);
+	WRITE_ONCE(p->flow, flow);
+	dm_sync_ops_restart(p);
+}
+
+/**
  * dm_sync_ops_stop - no more changes: timers off, queues empty
  * @p: the pair, not live any more, no host I/O
  *
@@ -979,6 +1055,7 @@ void dm_sync_ops_stop(struct dm_sync_pair *p)
 {
 	cancel_delayed_work_sync(&p->hold_work);
 	cancel_delayed_work_sync(&p->probe_work);
+	cancel_work_sync(&p->resync.demand_work);
 	flush_workqueue(p->conductor);
 	dm_sync_resync_stop(p);
 	flush_workqueue(p->io_wq);

@@ -10,6 +10,7 @@
  * Readers find pairs by id in an xarray, under RCU, and take a reference.
  * They see what was published under p->lock and nothing that is being done.
  */
+#include <linux/sched/mm.h>
 #include <linux/uuid.h>
 #include <linux/xarray.h>
 
@@ -52,8 +53,9 @@ static void pair_release(struct kref *ref)
 {
 	struct dm_sync_pair *p = container_of(ref, struct dm_sync_pair, ref);
 
-	dm_sync_pair_unload(p);
 	pair_free_queues(p);
+	dm_sync_pair_unload(p);
+	dm_sync_resync_free(p);
 	dm_sync_gate_exit(&p->gate);
 	bioset_exit(&p->bs);
 	dm_sync_meta_exit(&p->meta);
@@ -80,8 +82,14 @@ static int pair_init_pools(struct dm_sync_pair *p)
 	r = dm_sync_gate_init(&p->gate);
 	if (r)
 		goto bad_gate;
+	r = dm_sync_resync_alloc(p);
+	if (r)
+		goto bad_resync;
 	return 0;
 
+bad_resync:
+	dm_sync_resync_free(p);
+	dm_sync_gate_exit(&p->gate);
 bad_gate:
 	dm_sync_meta_exit(&p->meta);
 bad_meta:
@@ -185,13 +193,17 @@ struct dm_sync_pair *dm_sync_pair_attach(struct dm_target *ti,
 {
 	dev_t meta_dev = meta ? meta->bd_dev : 0;
 	struct dm_sync_pair *p;
+	unsigned int noio;
 
 	mutex_lock(&registry_lock);
 	p = context_find(ti, source->bd_dev, replica->bd_dev, meta_dev, c);
 	if (IS_ERR(p))
 		goto out;
 	if (!p) {
+		/* Reclaim could need a pair that is just being resumed. */
+		noio = memalloc_noio_save();
 		p = pair_alloc();
+		memalloc_noio_restore(noio);
 		if (!p) {
 			ti->error = "Cannot allocate the pair";
 			p = ERR_PTR(-ENOMEM);

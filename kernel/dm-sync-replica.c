@@ -257,6 +257,7 @@ static int replica_iterate(struct dm_target *ti, iterate_devices_callout_fn fn, 
 static struct target_type replica_target = {
 	.name = "sync-replica",
 	.version = { 1, 0, 0 },
+	.features = DM_TARGET_SINGLETON,
 	.module = THIS_MODULE,
 	.ctr = replica_ctr,
 	.dtr = replica_dtr,

@@ -49,6 +49,8 @@ static void slot_set(struct dm_sync_pair *p, struct dm_sync_slot *slot,
 {
 	slot->first = first;
 	slot->last = last;
+	slot->pass = p->resync.pass;
+	slot->is_part = p->resync.partial != NO_REGION;
 	slot->job.sector = start;
 	slot->job.sectors = end - start;
 	slot->range.start = start;
@@ -204,6 +206,12 @@ static void piece_failed(struct dm_sync_pair *p, struct dm_sync_copy *job)
 				DM_SYNC_REASON_REPLICA_WRITE_ERROR);
 }
 
+/* Part of the region that is being copied in pieces, in this pass. */
+static bool is_part_now(struct dm_sync_resync *rs, const struct dm_sync_slot *slot)
+{
+	return slot->is_part && slot->pass == rs->pass && slot->first == rs->partial;
+}
+
 /* Clear what the piece completed; its range is still held. */
 static void piece_arrived(struct dm_sync_pair *p, struct dm_sync_slot *slot)
 {
@@ -212,7 +220,9 @@ static void piece_arrived(struct dm_sync_pair *p, struct dm_sync_slot *slot)
 
 	dm_sync_activity_touch(p->activity, dm_sync_extent_of(p, slot->job.sector));
 	rs->done += bytes;
-	if (slot->first == rs->partial) {
+	if (slot->is_part) {
+		if (!is_part_now(rs, slot))
+			return;		/* its pass is over: the region stays marked */
 		rs->completed += slot->job.sectors;
 		if (!rs->partial_failed && rs->completed == region_end(p, rs->partial) -
 				     dm_sync_region_start(p, rs->partial))
@@ -255,7 +265,7 @@ static void piece_done(struct dm_sync_copy *job)
 	spin_lock_irq(&rs->lock);
 	account_piece(rs, job);
 	if (job->read_error || job->write_error) {
-		if (slot->first == rs->partial)
+		if (is_part_now(rs, slot))
 			rs->partial_failed = true;
 		piece_failed(p, job);
 	} else {
@@ -397,6 +407,7 @@ void dm_sync_resync_start(struct dm_sync_pair *p)
 	rs->partial_failed = false;
 	WRITE_ONCE(rs->partial, NO_REGION);
 	rs->pace.from_replica = restoring(p);
+	rs->pass++;
 	rs->running = true;
 	spin_unlock_irq(&rs->lock);
 	queue_delayed_work(p->io_wq, &rs->work, 0);
@@ -406,24 +417,30 @@ void dm_sync_resync_start(struct dm_sync_pair *p)
  * dm_sync_resync_stop - start no more pieces and wait for those under way
  * @p: the pair
  *
- * The wait ends when the devices have answered, as with any I/O.
+ * A piece that comes after the deadline is no danger: it holds its range, and
+ * clears no mark but those of regions that it copied whole.
  *
  * Context: may sleep; not the I/O queue.
+ * Return: 0, or -ETIMEDOUT when a device did not answer in time.
  */
-void dm_sync_resync_stop(struct dm_sync_pair *p)
+int dm_sync_resync_stop(struct dm_sync_pair *p)
 {
 	struct dm_sync_resync *rs = &p->resync;
+	long left;
 
 	spin_lock_irq(&rs->lock);
 	rs->running = false;
 	spin_unlock_irq(&rs->lock);
-	wait_event(rs->idle, !READ_ONCE(rs->busy));
+	left = wait_event_timeout(rs->idle, !READ_ONCE(rs->busy),
+				  DM_SYNC_DRAIN_SECONDS * HZ);
 	cancel_delayed_work_sync(&rs->work);
 	cancel_work_sync(&rs->checkpoint);
 	spin_lock_irq(&rs->lock);
 	WRITE_ONCE(rs->partial, NO_REGION);
+	rs->pass++;
 	dm_sync_pace_idle(&rs->pace);
 	spin_unlock_irq(&rs->lock);
+	return left ? 0 : -ETIMEDOUT;
 }
 
 /**
@@ -447,23 +464,24 @@ void dm_sync_resync_kick(struct dm_sync_pair *p)
  * Copies that somebody waits for
  *--------------------------------------------------------------*/
 
-struct sync_copy {
+struct dm_sync_waited_copy {
 	struct dm_sync_copy job;
 	struct dm_sync_range range;
 	struct completion done;
 };
 
-static void sync_granted(struct dm_sync_range *r)
+static void waited_granted(struct dm_sync_range *r)
 {
-	complete(&container_of(r, struct sync_copy, range)->done);
+	complete(&container_of(r, struct dm_sync_waited_copy, range)->done);
 }
 
-static void sync_done(struct dm_sync_copy *job)
+static void waited_done(struct dm_sync_copy *job)
 {
-	complete(&container_of(job, struct sync_copy, job)->done);
+	complete(&container_of(job, struct dm_sync_waited_copy, job)->done);
 }
 
-static blk_status_t copy_and_wait(struct dm_sync_pair *p, struct sync_copy *c,
+static blk_status_t copy_and_wait(struct dm_sync_pair *p,
+				  struct dm_sync_waited_copy *c,
 				  struct block_device *from,
 				  struct block_device *to,
 				  sector_t start, unsigned int sectors)
@@ -473,7 +491,7 @@ static blk_status_t copy_and_wait(struct dm_sync_pair *p, struct sync_copy *c,
 	c->job.to = to;
 	c->job.sector = start;
 	c->job.sectors = sectors;
-	c->job.done = sync_done;
+	c->job.done = waited_done;
 	reinit_completion(&c->done);
 	dm_sync_copy_start(&c->job, p->io_wq);
 	wait_for_completion(&c->done);
@@ -484,20 +502,20 @@ static blk_status_t copy_and_wait(struct dm_sync_pair *p, struct sync_copy *c,
 static blk_status_t restore_region(struct dm_sync_pair *p, u64 region)
 {
 	sector_t start = dm_sync_region_start(p, region), end = region_end(p, region);
-	struct sync_copy c = { .range.granted = sync_granted };
+	struct dm_sync_waited_copy *c = p->resync.back;
 	blk_status_t error = BLK_STS_OK;
 
-	init_completion(&c.done);
 	while (start < end && !error) {
 		unsigned int sectors = min_t(sector_t, end - start, DM_SYNC_COPY_SECTORS);
 
-		c.range.start = start;
-		c.range.last = start + sectors - 1;
-		reinit_completion(&c.done);
-		if (!dm_sync_range_lock(p->ranges, &c.range))
-			wait_for_completion(&c.done);
-		error = copy_and_wait(p, &c, p->replica, p->source, start, sectors);
-		dm_sync_range_unlock(p->ranges, &c.range);
+		c->range.start = start;
+		c->range.last = start + sectors - 1;
+		c->range.granted = waited_granted;
+		reinit_completion(&c->done);
+		if (!dm_sync_range_lock(p->ranges, &c->range))
+			wait_for_completion(&c->done);
+		error = copy_and_wait(p, c, p->replica, p->source, start, sectors);
+		dm_sync_range_unlock(p->ranges, &c->range);
 		start += sectors;
 	}
 	if (error)
@@ -519,6 +537,8 @@ static void do_demand(struct work_struct *work)
 	struct bio *bio;
 	u64 region, last;
 
+	if (bio_list_empty(&rs->demand))
+		return;
 	/* A piece still under way would put the replica's old data over the new. */
 	dm_sync_resync_stop(p);
 	for (;;) {
@@ -532,6 +552,9 @@ static void do_demand(struct work_struct *work)
 		last = dm_sync_region_of(p, dm_sync_io_last(bio));
 		while (!error && (region = dm_sync_map_next(p->source_map, region)) <= last)
 			error = restore_region(p, region);
+		/* The write may go when the disk knows that the source is right. */
+		if (!error && dm_sync_commit_maps(p, true))
+			error = BLK_STS_IOERR;
 		if (error)
 			atomic64_inc(&p->replica_errors);
 		dm_sync_io_demand_done(p, bio, error);
@@ -569,17 +592,48 @@ void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio)
 int dm_sync_resync_probe(struct dm_sync_pair *p)
 {
 	u64 region = dm_sync_map_next(p->source_map, 0);
-	struct sync_copy c;
 	sector_t start;
 
 	if (region < p->nr_regions) {
-		init_completion(&c.done);
 		start = dm_sync_region_start(p, region);
-		if (copy_and_wait(p, &c, p->replica, p->replica, start,
+		if (copy_and_wait(p, p->resync.probe, p->replica, p->replica, start,
 				  min_t(sector_t, region_end(p, region) - start, 8)))
 			return -EIO;
 	}
 	return dm_sync_flush_sides(p, true);
+}
+
+static struct dm_sync_waited_copy *waited_alloc(void)
+{
+	struct dm_sync_waited_copy *c = kzalloc(sizeof(*c), GFP_KERNEL);
+
+	if (c)
+		init_completion(&c->done);
+	return c;
+}
+
+/**
+ * dm_sync_resync_alloc - what must not be allocated when it is needed
+ * @p: the pair
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM; then too, dm_sync_resync_free() frees.
+ */
+int dm_sync_resync_alloc(struct dm_sync_pair *p)
+{
+	p->resync.probe = waited_alloc();
+	p->resync.back = waited_alloc();
+	return p->resync.probe && p->resync.back ? 0 : -ENOMEM;
+}
+
+/**
+ * dm_sync_resync_free - undo dm_sync_resync_alloc()
+ * @p: the pair
+ */
+void dm_sync_resync_free(struct dm_sync_pair *p)
+{
+	kfree(p->resync.probe);
+	kfree(p->resync.back);
 }
 
 /**

@@ -1145,7 +1145,8 @@ int dm_sync_derive_methodology(const struct dm_sync_state *s, const struct dm_sy
 enum dm_sync_door_access dm_sync_door(const struct dm_sync_state *s,
 				      const struct dm_sync_facts *f)
 {
-	static const u32 moving = P(RESTORING) | P(FAILING_BACK) | P(ABORTING) | P(UNKNOWN);
+	static const u32 moving = P(PREPARING) | P(RESTORING) | P(FAILING_BACK) | P(ABORTING) |
+				  P(UNKNOWN);
 
 	if (s->sync_type != DM_SYNC_SYNC_TYPE_MIRROR || in_set(moving, s->progress))
 		return DM_SYNC_DOOR_ACCESS_NONE;

@@ -325,7 +325,7 @@ static int set_io_length(struct dm_target *ti, struct sync_door *d)
 {
 	u64 extent = 1ULL << dm_sync_extent_shift(ti->len, d->config.region_sectors);
 
-	if (ti->begin & (extent - 1)) {
+	if (ti->begin) {
 		ti->error = "The table line must begin at sector 0";
 		return -EINVAL;
 	}
@@ -438,6 +438,14 @@ static void sync_presuspend(struct dm_target *ti)
 
 	if (d->pair->ti == ti)
 		dm_sync_pair_presuspend(d->pair);
+}
+
+static void sync_presuspend_undo(struct dm_target *ti)
+{
+	struct sync_door *d = ti->private;
+
+	if (d->pair->ti == ti)
+		dm_sync_pair_presuspend_undo(d->pair);
 }
 
 static void sync_postsuspend(struct dm_target *ti)
@@ -646,6 +654,7 @@ static int sync_message(struct dm_target *ti, unsigned int argc, char **argv,
 static struct target_type sync_target = {
 	.name = "sync",
 	.version = { 1, 0, 0 },
+	.features = DM_TARGET_SINGLETON,
 	.module = THIS_MODULE,
 	.ctr = sync_ctr,
 	.dtr = sync_dtr,
@@ -654,6 +663,7 @@ static struct target_type sync_target = {
 	.preresume = sync_preresume,
 	.resume = sync_resume,
 	.presuspend = sync_presuspend,
+	.presuspend_undo = sync_presuspend_undo,
 	.postsuspend = sync_postsuspend,
 	.status = sync_status,
 	.message = sync_message,

@@ -148,6 +148,7 @@ u64 dm_sync_map_next(struct dm_sync_map *map, u64 from);
 u64 dm_sync_map_next_clear(struct dm_sync_map *map, u64 from, u64 limit);
 u64 dm_sync_map_count(struct dm_sync_map *map);
 bool dm_sync_map_is_durable(struct dm_sync_map *map, u64 first, u64 last);
+bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last);
 bool dm_sync_map_needs_commit(struct dm_sync_map *map);
 int dm_sync_map_commit(struct dm_sync_map *map, bool clears,
 		       int (*flush)(void *context), void *context);

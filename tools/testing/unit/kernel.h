@@ -95,6 +95,12 @@ static inline bool atomic_try_cmpxchg(atomic_t *a, int *old, int new)
 	return *old == was;
 }
 
+#define cmpxchg(p, old, new) __extension__ ({ \
+	__typeof__(*(p)) was_ = *(p); \
+	if (was_ == (old)) \
+		*(p) = (new); \
+	was_; })
+
 #define try_cmpxchg(p, old, new) __extension__ ({ \
 	bool same_ = *(p) == *(old); \
 	if (same_) *(p) = (new); else *(old) = *(p); \

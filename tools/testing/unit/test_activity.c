@@ -438,6 +438,11 @@ static void test_gather(void)
 	ok(!dm_sync_gather_ready(0, 0), "nothing waits: no commit");
 	ok(dm_sync_gather_ready(1, 0), "nothing outstanding: at once");
 	ok(!dm_sync_gather_ready(23, 3) && dm_sync_gather_ready(24, 3), "an eighth outstanding");
+	ok(dm_sync_gather_full(1, 7), "few writes at once: none is waited for");
+	ok(!dm_sync_gather_full(27, 32) && dm_sync_gather_full(28, 32), "many: for most of them");
+	eq(dm_sync_gather_peak(32, 30, false), 30, "a group a little smaller");
+	eq(dm_sync_gather_peak(32, 3, true), 16, "in vain: half as many are expected next");
+	eq(dm_sync_gather_peak(2, 1, true), 1, "down to one");
 
 	host_start(&h, 10000, 8, &gathering);
 	host_issue(&h, 0, 1);
