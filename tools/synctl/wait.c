@@ -162,10 +162,33 @@ static int pause_for_event(struct waiter *w, double left)
 	return n == -ENOBUFS ? 0 : n;
 }
 
+/* Which of the pairs it was that one waited for in vain. */
+static int report_timeout(struct waiter *w)
+{
+	struct failure f = { .args = w->args, .code = EXIT_TIMEOUT };
+	const struct dms_pair *pair;
+	unsigned int i, waiting = 0, last = 0;
+
+	for (i = 0; i < w->list->count; i++) {
+		if (w->since[i])
+			continue;
+		waiting++;
+		last = i;
+	}
+	if (!waiting || w->gone[last])
+		return fail(&f, "the time is over (%g s)", w->wait->timeout);
+	pair = &w->list->pairs[last];
+	f.object = pair->name;
+	return fail(&f, "the time is over (%g s): %s, %s%s", w->wait->timeout,
+		    spec_text(&spec_copy_state, GET(pair, COPY_STATE)),
+		    spec_text(&spec_progress_status, GET(pair, PROGRESS_STATUS)),
+		    waiting > 1 ? "; others too" : "");
+}
+
 static int loop(struct waiter *w)
 {
 	double end = seconds_now() + w->wait->timeout;
-	struct failure f = { .args = w->args, .code = EXIT_TIMEOUT };
+	struct failure f = { .args = w->args, .code = EXIT_INCOMPLETE };
 	double left = -1;
 	int code;
 	int n;
@@ -181,7 +204,7 @@ static int loop(struct waiter *w)
 		if (w->wait->timeout >= 0) {
 			left = end - seconds_now();
 			if (left <= 0)
-				return fail(&f, "the time is over (%g s)", w->wait->timeout);
+				return report_timeout(w);
 		}
 		n = pause_for_event(w, left);
 		if (n == -EINTR)
