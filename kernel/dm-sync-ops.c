@@ -414,8 +414,7 @@ static int op_split(struct dm_sync_pair *p, struct change *c)
 
 static void arm_hold(struct dm_sync_pair *p)
 {
-	if (p->hold_max)
-		queue_delayed_work(p->conductor, &p->hold_work, p->hold_max * HZ);
+	queue_delayed_work(p->conductor, &p->hold_work, p->hold_max * HZ);
 }
 
 static int op_suspend(struct dm_sync_pair *p, struct change *c)

@@ -784,15 +784,15 @@ int dm_sync_pair_set_hold(struct dm_sync_pair *pair, u32 hold, const char **why)
 /**
  * dm_sync_pair_set_hold_max - how long writes are held at most
  * @pair: the pair
- * @seconds: 0 for ever; from the next Suspend on
+ * @seconds: 1 to DM_SYNC_HOLD_LIMIT; from the next Suspend on
  * @why: out: a constant sentence when refused
  *
  * Return: 0 or -EINVAL.
  */
 int dm_sync_pair_set_hold_max(struct dm_sync_pair *pair, u32 seconds, const char **why)
 {
-	if (seconds > 86400) {
-		*why = "hold_max is 0 to 86400 seconds";
+	if (!seconds || seconds > DM_SYNC_HOLD_LIMIT) {
+		*why = "hold_max is 1 to 3600 seconds";
 		return -EINVAL;
 	}
 	spin_lock_irq(&pair->lock);

@@ -358,6 +358,14 @@ static void report_stall(struct dm_sync_pair *p)
 	queue_work(p->conductor, &p->stall_work);
 }
 
+/* In jiffies: after the wait that pace asks for, but once a second at least. */
+static unsigned long next_look(u64 delay)
+{
+	if (!delay)
+		return HZ;
+	return max(1UL, nsecs_to_jiffies(min_t(u64, delay, NSEC_PER_SEC)));
+}
+
 static void do_resync(struct work_struct *work)
 {
 	struct dm_sync_pair *p = container_of(to_delayed_work(work),
@@ -378,8 +386,7 @@ static void do_resync(struct work_struct *work)
 	}
 	report_stall(p);
 	if (rs->running && (delay || rs->busy))
-		queue_delayed_work(p->io_wq, &rs->work,
-				   delay ? max(1UL, nsecs_to_jiffies(min_t(u64, delay, NSEC_PER_SEC))) : HZ);
+		queue_delayed_work(p->io_wq, &rs->work, next_look(delay));
 	spin_unlock_irq(&rs->lock);
 }
 

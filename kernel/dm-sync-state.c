@@ -643,7 +643,7 @@ bool dm_sync_transition(const struct dm_sync_state *s, const struct dm_sync_fact
 		return false;
 	*during = step_from(s, t->during_copy, t->during_progress, t->requested);
 	*after = step_from(s, t->after_copy, t->after_progress, t->after_requested);
-	/* Initialized, Inactive and Aborted have no Aborting: there Preparing stays until the end */
+	/* Initialized, Inactive, Aborted have no Aborting: there Preparing stays to the end */
 	if (!dm_sync_pair_legal(during->copy_state, during->progress))
 		during->progress = s->progress;
 	return true;

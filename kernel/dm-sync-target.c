@@ -138,9 +138,9 @@ static int parse_value(struct dm_target *ti, struct dm_sync_config *c,
 		return kstrtou64(value, 10, &c->rate);
 	}
 	if (!strcasecmp(key, "hold_max")) {
-		ti->error = "hold_max is 0 to 86400 seconds";
+		ti->error = "hold_max is 1 to 3600 seconds";
 		r = kstrtou32(value, 10, &c->hold_max);
-		return r ?: c->hold_max > 86400 ? -EINVAL : 0;
+		return r ?: !c->hold_max || c->hold_max > DM_SYNC_HOLD_LIMIT ? -EINVAL : 0;
 	}
 	if (!strcasecmp(key, "uuid")) {
 		ti->error = "uuid has the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";

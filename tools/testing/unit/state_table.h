@@ -26,7 +26,8 @@ __attribute__((unused))
 static int copy_state_of(const char *name, size_t len)
 {
 	for (int i = 0; i < STATE_COLUMNS; i++)
-		if (strlen(state_columns[i].name) == len && !strncmp(state_columns[i].name, name, len))
+		if (strlen(state_columns[i].name) == len &&
+		    !strncmp(state_columns[i].name, name, len))
 			return state_columns[i].copy_state;
 	return -1;
 }

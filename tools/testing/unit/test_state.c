@@ -182,7 +182,8 @@ static void test_cells(void)
 		}
 	}
 	point("the stored matrix is the specification's, masked rows included");
-	ok(dm_sync_matrix_cell(6, 5, 4, NULL) == ' ' && dm_sync_matrix_cell(6, 28, 4, NULL) == ' ' &&
+	ok(dm_sync_matrix_cell(6, 5, 4, NULL) == ' ' &&
+	   dm_sync_matrix_cell(6, 28, 4, NULL) == ' ' &&
 	   dm_sync_matrix_cell(7, 4, 4, NULL) == ' ' && dm_sync_matrix_cell(6, 4, 15, NULL) == ' ',
 	   "what is no cell is blank");
 }

@@ -225,7 +225,8 @@ static void test_percent_bounds(void)
 				struct dm_sync_facts f = facts_of(bits);
 				int some = dm_sync_derive_percent(&s, &f, 1ULL << 40, 1);
 
-				expect(some >= -1 && some <= 100 && (some == 100) == (copy_state == 4),
+				expect(some >= -1 && some <= 100 &&
+				       (some == 100) == (copy_state == 4),
 				       "%d/%d: %d", copy_state, progress, some);
 			}
 		}

@@ -184,7 +184,8 @@ static void test_no_other(void)
 	for (unsigned int op = 0; op <= 40; op++) {
 		for (int c = 0; c < STATE_COLUMNS; c++) {
 			int copy_state = state_columns[c].copy_state;
-			struct dm_sync_state s = mirror(copy_state, settled_progress(copy_state), 15);
+			struct dm_sync_state s = mirror(copy_state,
+							settled_progress(copy_state), 15);
 			struct dm_sync_facts f = facts_named("cews");
 			struct dm_sync_step during, after;
 			bool want = op < 28 && covered[op][copy_state];
@@ -244,7 +245,7 @@ static void test_special(void)
 	point("transitions from states in which something runs or is owed");
 }
 
-/* Reset To Sync drains what an asynchronous mirror has not sent; without a backlog nothing moves. */
+/* Reset To Sync drains what an asynchronous mirror has not sent; else nothing moves. */
 static void test_drain(void)
 {
 	struct dm_sync_state s = mirror(4, 2, 15);
@@ -453,7 +454,8 @@ static void test_create(void)
 	struct dm_sync_state s = mirror(0, 0, 0);
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		int result = dm_sync_create_step(&s, rows[i].stop_at, rows[i].assume, &first, &after);
+		int result = dm_sync_create_step(&s, rows[i].stop_at, rows[i].assume,
+						 &first, &after);
 
 		expect(result == rows[i].result, "%s: %d", rows[i].text, result);
 		if (result || rows[i].result)
@@ -523,7 +525,8 @@ static void check_all_from(const struct dm_sync_state *s, const struct dm_sync_f
 	}
 	for (int ev = 0; ev <= DM_SYNC_EV_REPLICA_TOO_SMALL; ev++) {
 		for (int flags = 0; flags < 4; flags++) {
-			bool changed = dm_sync_event_step(s, f, (enum dm_sync_event)ev, flags & AUTO,
+			bool changed = dm_sync_event_step(s, f, (enum dm_sync_event)ev,
+							  flags & AUTO,
 							  flags & MARKED, &after);
 			bool differs = after.copy_state != s->copy_state ||
 				       after.progress != s->progress ||
