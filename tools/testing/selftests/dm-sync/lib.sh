@@ -214,7 +214,8 @@ all_fields() {
 }
 
 #----------------------------------------------------------------
-# Waiting: always for a condition, always with a deadline
+# Waiting: always for a condition, always with a deadline. DM_SYNC_PATIENCE
+# multiplies the deadlines, for slow machines.
 #----------------------------------------------------------------
 
 # Starting a program takes long on an emulated machine: "date" is not used.
@@ -226,7 +227,7 @@ _now() {
 # until_true SECONDS COMMAND...
 until_true() {
 	_now
-	_end=$((_now + $1))
+	_end=$((_now + $1 * ${DM_SYNC_PATIENCE:-1}))
 	shift
 	until "$@"; do
 		_now
