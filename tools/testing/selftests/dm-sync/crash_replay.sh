@@ -157,7 +157,7 @@ restore() {
 }
 
 marked() {
-	[ "$(status_word m 8 | cut -d / -f 1)" -le "$1" ]
+	[ "$(status_word m 9 | cut -d / -f 1)" -le "$1" ]
 }
 
 replica_table() {
