@@ -614,12 +614,19 @@ static void carry_out(struct dm_sync_pair *p, struct dm_sync_request *req)
 	if (verdict == DM_SYNC_ADMIT_OK)
 		dm_sync_publish(p, &c.during, DM_SYNC_EVENT_CAUSE_OPERATION,
 				req->operation, DM_SYNC_REASON_NONE);
-	complete(&req->accepted);
+	/* Who asked for a restore must not read the old source any more. */
+	if (verdict != DM_SYNC_ADMIT_OK || req->operation != DM_SYNC_OPERATION_RESTORE)
+		complete(&req->accepted);
 	if (verdict != DM_SYNC_ADMIT_OK)
 		return;
 	r = handlers[req->operation](p, &c);
 	if (r)
 		take_back(p, &c);
+	if (req->operation == DM_SYNC_OPERATION_RESTORE) {
+		req->result = r;
+		req->why = r ? "the restore could not be begun" : NULL;
+		complete(&req->accepted);
+	}
 }
 
 static void do_requests(struct work_struct *work)

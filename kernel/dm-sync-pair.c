@@ -128,7 +128,7 @@ static const char *device_conflict(struct dm_sync_pair *p, dev_t source,
 {
 	if (p->replica_dev == replica)
 		return "The replica is already used by another pair";
-	if (p->replica_dev == source || p->meta_dev == source)
+	if (p->source_dev == source || p->replica_dev == source || p->meta_dev == source)
 		return "The source is already used by another pair";
 	if (p->source_dev == replica || p->meta_dev == replica)
 		return "The replica is already used by another pair";

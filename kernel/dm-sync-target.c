@@ -291,7 +291,10 @@ static int check_devices(struct dm_target *ti, struct sync_door *d)
 static int check_meta_size(struct dm_target *ti, struct sync_door *d)
 {
 	u64 regions = DIV_ROUND_UP_ULL(ti->len, d->config.region_sectors);
-	u64 blocks = 1 + DM_SYNC_ACTIVITY_BLOCKS + 2ULL * dm_sync_map_nr_blocks(regions);
+	unsigned int shift = dm_sync_extent_shift(ti->len, d->config.region_sectors);
+	u32 extents = DIV_ROUND_UP_ULL(ti->len, 1ULL << shift);
+	u64 blocks = 1 + dm_sync_activity_nr_blocks(extents) +
+		     2ULL * dm_sync_map_nr_blocks(regions);
 
 	if (!d->meta ||
 	    bdev_nr_sectors(d->meta->bdev) >= 2 * blocks * DM_SYNC_BLOCK_SECTORS)

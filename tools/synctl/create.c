@@ -119,6 +119,9 @@ static int check_use(struct mirror *m)
 		return fail(&f, "this cannot become a replica: it is mounted on %s", where);
 	if (given(m->args, OPT_ASSUME_IN_SYNC))
 		return EXIT_OK;
+	/* It is the replica already: what it holds is what the pair put there. */
+	if (m->meta && !given(m->args, OPT_FORMAT) && probe_pair(m->meta))
+		return EXIT_OK;
 	if (find_holder(m->replica_dev, where, sizeof(where)))
 		snprintf(warning, sizeof(warning),
 			 "this is in use by %s and all of it will be overwritten", where);
@@ -343,6 +346,16 @@ static uint32_t goal_of_stop(const struct args *args)
 	return DM_SYNC_COPY_STATE_SYNCHRONIZED;
 }
 
+/* The kernel took the device, but as one whose pair has come to its end. */
+static int fail_ended(struct mirror *m)
+{
+	struct failure f = { .args = m->args, .code = EXIT_STATE, .object = m->meta,
+			     .action = "--format begins a new pair, which copies everything" };
+
+	dm_remove(m->dev.name);
+	return fail(&f, "the pair of this metadata device was detached or dissolved");
+}
+
 static int create(struct mirror *m)
 {
 	struct dms_list list = { 0 };
@@ -354,6 +367,8 @@ static int create(struct mirror *m)
 	if (err)
 		return fail_create(m->args, &m->dev, err);
 	err = find_created(m->args, door, &list);
+	if (err == -ENOENT)
+		return fail_ended(m);
 	if (err)
 		return fail_kernel(m->args, NULL, "find the new pair", err);
 	if (!m->dev.uuid[0]) {

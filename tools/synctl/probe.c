@@ -12,6 +12,10 @@
 
 #define BLANK_BYTES	4096
 
+/* Documentation/on-disk-format.rst: the superblock has two homes in the first 8 KiB. */
+#define SUPER_MAGIC	"SYnc"
+#define SUPER_TYPE_AT	40
+
 bool probe_content(const char *path, char *text, size_t size)
 {
 	const char *type = NULL, *label = NULL, *table = NULL;
@@ -128,4 +132,21 @@ bool probe_blank(const char *path)
 		!memcmp(block, zero, sizeof(zero));
 	close(fd);
 	return blank;
+}
+
+bool probe_pair(const char *path)
+{
+	unsigned char block[2 * BLANK_BYTES];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool found = false;
+	unsigned int i;
+
+	if (fd < 0)
+		return false;
+	if (pread(fd, block, sizeof(block), 0) == sizeof(block))
+		for (i = 0; i < 2; i++)
+			found |= !memcmp(block + i * BLANK_BYTES, SUPER_MAGIC, 4) &&
+				 block[i * BLANK_BYTES + SUPER_TYPE_AT] == 1;
+	close(fd);
+	return found;
 }

@@ -21,4 +21,7 @@ bool probe_mount(struct devno dev, char *where, size_t size);
 /* Whether the first 4 KiB are zero; a device that cannot be read is not blank. */
 bool probe_blank(const char *path);
 
+/* Whether the metadata device knows a pair, which is then taken up where it stood. */
+bool probe_pair(const char *path);
+
 #endif /* SYNCTL_PROBE_H */
