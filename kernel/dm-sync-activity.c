@@ -155,8 +155,10 @@ static void activity_timeout(struct timer_list *timer)
 	struct dm_sync_activity *a = container_of(timer, struct dm_sync_activity, timer);
 
 	WRITE_ONCE(a->starved, false);
-	if (READ_ONCE(a->nr_waiting))
+	if (READ_ONCE(a->nr_waiting)) {
+		mod_timer(timer, jiffies + GATHER_JIFFIES);
 		a->ops->kick(a->context);
+	}
 }
 
 static u32 nr_slots(const struct dm_sync_activity *a)

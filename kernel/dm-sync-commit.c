@@ -34,6 +34,7 @@
  * not answer in time keeps its half, and the waiter goes on (rule Q).
  */
 struct flush_pair {
+	struct dm_sync_pair *pair;
 	struct kref ref;
 	atomic_t pending;
 	struct completion done;
@@ -52,9 +53,16 @@ static void flush_free(struct kref *ref)
 
 static void flush_over(struct flush_pair *f)
 {
+	struct dm_sync_pair *p = f->pair;
+
 	if (atomic_dec_and_test(&f->pending))
 		complete(&f->done);
 	kref_put(&f->ref, flush_free);
+	/* The pair goes by RCU, when this count is 0. */
+	rcu_read_lock();
+	if (atomic_dec_and_test(&p->flushing))
+		wake_up_all(&p->resync.idle);
+	rcu_read_unlock();
 }
 
 static void source_flushed(struct bio *bio)
@@ -84,6 +92,7 @@ static void flush_init(struct bio *bio, struct block_device *bdev,
 static void flush_submit(struct flush_pair *f, struct bio *bio)
 {
 	kref_get(&f->ref);
+	atomic_inc(&f->pair->flushing);
 	atomic_inc(&f->pending);
 	submit_bio(bio);
 }
@@ -116,6 +125,7 @@ int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica)
 
 	if (!f)
 		return -ENOMEM;
+	f->pair = p;
 	kref_init(&f->ref);
 	init_completion(&f->done);
 	atomic_set(&f->pending, 1);
@@ -138,14 +148,19 @@ int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica)
 static void mark_extent(void *context, u32 extent)
 {
 	struct dm_sync_pair *p = context;
-	/* During a restore the replica got all that the source may have lost. */
-	struct dm_sync_map *map = p->redirect && !p->source_lost ?
-				  p->replica_map : p->source_map;
 	unsigned int shift = p->extent_shift - p->region_shift;
 	u64 first = (u64)extent << shift;
 	u64 last = min(first + (1ULL << shift), p->nr_regions) - 1;
 
-	dm_sync_map_set_range(map, first, last);
+	if (!p->redirect || !p->source_lost) {
+		dm_sync_map_set_range(p->redirect ? p->replica_map : p->source_map,
+				      first, last);
+		return;
+	}
+	/* During a restore the replica got what the source lost, but for these. */
+	for (; first <= last; first++)
+		if (!dm_sync_map_test(p->replica_map, first))
+			dm_sync_map_set(p->source_map, first);
 }
 
 /**
@@ -192,13 +207,22 @@ static int commit_barrier(void *context)
 	return r;
 }
 
+/* In a restore a forgotten mark owes its data to the source alone. */
+static int map_barrier(void *context)
+{
+	struct dm_sync_pair *p = context;
+	int r = commit_barrier(p);
+
+	return r == -ENXIO && READ_ONCE(p->redirect) ? 0 : r;
+}
+
 static int commit_one_map(struct dm_sync_pair *p, struct dm_sync_map *map, bool clears)
 {
 	int r;
 
 	if (!dm_sync_map_needs_commit(map))
 		return 0;
-	r = dm_sync_map_commit(map, clears, commit_barrier, p);
+	r = dm_sync_map_commit(map, clears, map_barrier, p);
 	trace_dm_sync_commit(p->id, DM_SYNC_TRACE_MAP, 0, r);
 	return r;
 }

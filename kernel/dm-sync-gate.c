@@ -46,6 +46,7 @@ int dm_sync_gate_init(struct dm_sync_gate *gate)
 	int r;
 
 	gate->stuck = -1;
+	mutex_init(&gate->turn);
 	spin_lock_init(&gate->lock);
 	bio_list_init(&gate->parked);
 	init_completion(&gate->drained);
@@ -155,20 +156,26 @@ static int gate_wait_stuck(struct dm_sync_gate *gate, unsigned long timeout)
  * @gate: the gate, open
  * @timeout: jiffies
  *
- * Context: may sleep; one drain or close at a time (the conductor's).
+ * Context: may sleep.
  * Return: 0, or -ETIMEDOUT.
  */
 int dm_sync_gate_drain(struct dm_sync_gate *gate, unsigned long timeout)
 {
-	int old = gate->gen, r;
+	int old, r = 0;
 
+	mutex_lock(&gate->turn);
+	if (gate->closed)
+		goto out;		/* nothing is in flight */
 	r = gate_wait_stuck(gate, timeout);
 	if (r)
-		return r;
+		goto out;
+	old = gate->gen;
 	WRITE_ONCE(gate->gen, !old);
 	r = gate_wait(gate, old, timeout);
 	if (r)
 		gate->stuck = old;
+out:
+	mutex_unlock(&gate->turn);
 	return r;
 }
 
@@ -180,18 +187,21 @@ int dm_sync_gate_drain(struct dm_sync_gate *gate, unsigned long timeout)
  * The switch of the counters to atomic mode takes an RCU grace period; it is
  * done before the first write is parked, so the host's pause is the drain alone.
  *
- * Context: may sleep; one drain or close at a time.
+ * Context: may sleep.
  * Return: 0 with the gate closed, or -ETIMEDOUT; the caller then opens it.
  */
 int dm_sync_gate_close(struct dm_sync_gate *gate, unsigned long timeout)
 {
-	int g = gate->gen;
-	bool drained;
+	bool drained = true;
+	int g;
 
+	mutex_lock(&gate->turn);
 	if (gate->closed)
-		return 0;
-	if (gate_wait_stuck(gate, timeout))
-		return -ETIMEDOUT;
+		goto out;
+	drained = !gate_wait_stuck(gate, timeout);
+	if (!drained)
+		goto out;
+	g = gate->gen;
 	percpu_ref_switch_to_atomic_sync(&gate->ref[g]);
 	spin_lock_irq(&gate->lock);
 	gate->closed = true;
@@ -199,6 +209,8 @@ int dm_sync_gate_close(struct dm_sync_gate *gate, unsigned long timeout)
 	reinit_completion(&gate->drained);
 	percpu_ref_kill(&gate->ref[g]);
 	drained = wait_for_completion_timeout(&gate->drained, timeout);
+out:
+	mutex_unlock(&gate->turn);
 	return drained ? 0 : -ETIMEDOUT;
 }
 
@@ -211,19 +223,20 @@ int dm_sync_gate_close(struct dm_sync_gate *gate, unsigned long timeout)
  */
 void dm_sync_gate_open(struct dm_sync_gate *gate, struct bio_list *parked)
 {
-	int g = gate->gen;
-
 	bio_list_init(parked);
-	if (!READ_ONCE(gate->closed))
-		return;
-	percpu_ref_resurrect(&gate->ref[g]);
-	percpu_ref_switch_to_percpu(&gate->ref[g]);
+	mutex_lock(&gate->turn);
+	if (!gate->closed)
+		goto out;
+	percpu_ref_resurrect(&gate->ref[gate->gen]);
+	percpu_ref_switch_to_percpu(&gate->ref[gate->gen]);
 	spin_lock_irq(&gate->lock);
 	gate->closed = false;
 	bio_list_merge(parked, &gate->parked);
 	bio_list_init(&gate->parked);
 	gate->nr_parked = 0;
 	spin_unlock_irq(&gate->lock);
+out:
+	mutex_unlock(&gate->turn);
 }
 
 /**

@@ -4,6 +4,7 @@
 
 #include <linux/bio.h>
 #include <linux/completion.h>
+#include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
 #include <linux/spinlock.h>
 
@@ -11,6 +12,7 @@
  * struct dm_sync_gate - what every host write and flush passes
  * @ref: two generations of "writes in flight"; only one takes new ones
  * @gen: which
+ * @turn: drain, close and open exclude one another
  * @stuck: a generation whose drain timed out, or -1
  * @drained: completed when the generation being drained is empty
  * @lock: protects @closed, @parked, @nr_parked; taken with interrupts off
@@ -20,6 +22,7 @@
 struct dm_sync_gate {
 	struct percpu_ref ref[2];
 	int gen, stuck;
+	struct mutex turn;
 	struct completion drained;
 
 	spinlock_t lock;

@@ -505,6 +505,9 @@ void dm_sync_pair_presuspend(struct dm_sync_pair *p)
  */
 void dm_sync_pair_presuspend_undo(struct dm_sync_pair *p)
 {
+	/* Writes have passed since the gate was opened: hold no more. */
+	if (p->requeue)
+		p->hold_released = true;
 	WRITE_ONCE(p->requeue, false);
 	if (p->passthrough)
 		return;

@@ -280,7 +280,7 @@ static bool flush_done(struct dm_sync_io *io, blk_status_t *status)
 		dm_sync_activity_flush_end(p->activity, io->flush);
 	}
 	/* It may have made room for writes that wait to be marked. */
-	if (dm_sync_activity_wants_commit(p->activity))
+	if (!READ_ONCE(p->passthrough) && dm_sync_activity_wants_commit(p->activity))
 		dm_sync_commit_kick(p);
 	io_release(io, false);
 	return true;
@@ -302,6 +302,15 @@ static bool write_failed_on_replica(struct dm_sync_io *io, blk_status_t status)
 }
 
 /*
+ * A write that could not be marked may be acknowledged only when the disk says
+ * Broken, or cannot be made to (M-degraded).
+ */
+static bool unmarked_is_known(struct dm_sync_pair *p)
+{
+	return READ_ONCE(p->passthrough) || READ_ONCE(p->meta_failed);
+}
+
+/*
  * Both halves of a write are over.  Returns true when the host may be told.
  * A source that failed a write leaves the sides different: that region is
  * marked before the range is given free.
@@ -317,6 +326,12 @@ static bool write_done(struct dm_sync_io *io, blk_status_t *status)
 		if (io->replicated)
 			mark_range(p, missed_map(p), io);
 		dm_sync_break(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+	}
+	if (unlikely(!io->counted) && !unmarked_is_known(p)) {
+		io->source_status = *status;
+		io_release(io, false);
+		io_unacked(p, io, DM_SYNC_REASON_METADATA_FAILED);
+		return false;
 	}
 	io_release(io, io->replicated);
 	return true;
@@ -343,7 +358,7 @@ static bool zeroes_refused(struct dm_sync_io *io, blk_status_t status)
 	io->zeroed = true;
 	io->source_status = status;
 	io_defer(p, &p->zeroes, bio_of(io));
-	queue_work(p->io_wq, &p->ready_work);
+	queue_work(p->io_wq, &p->zero_work);
 	return true;
 }
 
@@ -660,6 +675,7 @@ static void io_rewind(struct dm_sync_io *io, struct block_device *bdev)
 	bio->bi_iter = io->iter;
 	bio->bi_opf = io->opf;
 	bio->bi_status = BLK_STS_OK;
+	io->zeroed = false;
 	atomic_set(&bio->__bi_remaining, 1);
 	bio_set_dev(bio, bdev);
 }
@@ -675,17 +691,15 @@ static void retry_read(struct dm_sync_pair *p, struct bio *bio)
 static void do_ready(struct work_struct *work)
 {
 	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, ready_work);
-	struct bio_list ready, retry, zeroes;
+	struct bio_list ready, retry;
 	struct blk_plug plug;
 	struct bio *bio;
 
 	spin_lock_irq(&p->io_lock);
 	ready = p->ready;
 	retry = p->retry;
-	zeroes = p->zeroes;
 	bio_list_init(&p->ready);
 	bio_list_init(&p->retry);
-	bio_list_init(&p->zeroes);
 	spin_unlock_irq(&p->io_lock);
 
 	blk_start_plug(&plug);
@@ -695,6 +709,19 @@ static void do_ready(struct work_struct *work)
 	while ((bio = bio_list_pop(&retry)))
 		retry_read(p, bio);
 	blk_finish_plug(&plug);
+}
+
+/* Waits for the devices: a work of its own, so that no other write does. */
+static void do_zeroes(struct work_struct *work)
+{
+	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, zero_work);
+	struct bio_list zeroes;
+	struct bio *bio;
+
+	spin_lock_irq(&p->io_lock);
+	zeroes = p->zeroes;
+	bio_list_init(&p->zeroes);
+	spin_unlock_irq(&p->io_lock);
 	while ((bio = bio_list_pop(&zeroes)))
 		zero_by_hand(p, bio);
 }
@@ -806,10 +833,10 @@ static void clamp_to_extent(struct dm_sync_io *io, struct bio *bio)
 	}
 }
 
-static int map_write(struct dm_sync_io *io, struct bio *bio)
+static int map_write(struct dm_sync_io *io, struct dm_target *ti, struct bio *bio)
 {
 	/* A noflush suspend of a pair that holds writes: they come again later. */
-	if (unlikely(READ_ONCE(io->pair->requeue)))
+	if (unlikely(READ_ONCE(io->pair->requeue)) && dm_noflush_suspending(ti))
 		return DM_MAPIO_REQUEUE;
 	account_start(io->pair, true);
 	if (io->kind == IO_WRITE) {
@@ -855,7 +882,7 @@ int dm_sync_mirror_map(struct dm_sync_pair *p, struct dm_target *ti, struct bio 
 		io->kind = IO_READ;
 		return map_read(io, bio);
 	}
-	return map_write(io, bio);
+	return map_write(io, ti, bio);
 }
 
 /**
@@ -870,4 +897,5 @@ void dm_sync_io_init(struct dm_sync_pair *p)
 	bio_list_init(&p->retry);
 	bio_list_init(&p->zeroes);
 	INIT_WORK(&p->ready_work, do_ready);
+	INIT_WORK(&p->zero_work, do_zeroes);
 }

@@ -119,6 +119,7 @@ struct dm_sync_resync {
 	u64 uncommitted;
 	u32 pass;
 	struct dm_sync_waited_copy *probe, *back;
+	bool probe_busy;		/* it was not answered in time */
 	unsigned long last_progress;
 };
 
@@ -201,7 +202,8 @@ struct dm_sync_pair {
 	struct bio_list unacked;	/* wait for "stale" to be durable */
 	struct bio_list retry;		/* reads to be served by the replica */
 	struct bio_list zeroes;		/* write-zeroes that a disk refused */
-	struct work_struct ready_work, commit_work;
+	struct work_struct ready_work, zero_work, commit_work;
+	atomic_t flushing;		/* our own flushes in flight */
 
 	/* replica door */
 	atomic_t door_users;		/* I/O in flight through it */
@@ -328,6 +330,7 @@ void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio);
 int dm_sync_resync_probe(struct dm_sync_pair *p);
 int dm_sync_resync_alloc(struct dm_sync_pair *p);
 void dm_sync_resync_free(struct dm_sync_pair *p);
+void dm_sync_resync_wait(struct dm_sync_pair *p);
 
 /* dm-sync-replica.c */
 int dm_sync_replica_register(void);

@@ -128,7 +128,6 @@ static void settle(struct dm_sync_pair *p, bool try_flush)
 		return;
 	if (!try_flush || READ_ONCE(p->flush_failed) || dm_sync_flush_sides(p, true))
 		dm_sync_mark_unflushed(p);
-	WRITE_ONCE(p->flush_failed, false);
 	/* Release: pairs with commit_barrier(). */
 	smp_store_release(&p->settled, true);
 }
@@ -185,9 +184,9 @@ static int revive_metadata(struct dm_sync_pair *p)
 		r = dm_sync_super_write(p, NULL);
 	}
 	if (!r) {
-		dm_sync_activity_reset(p->activity, p->super.activity_epoch);
 		/* No write is in flight: what was still to be reported is over. */
 		flush_work(&p->commit_work);
+		dm_sync_activity_reset(p->activity, p->super.activity_epoch);
 		clear_bit(DM_SYNC_REASON_METADATA_FAILED, &p->broken);
 	}
 	p->meta_failed = r;
@@ -239,6 +238,43 @@ static int end_restore(struct dm_sync_pair *p, const struct dm_sync_step *step)
 	return 0;
 }
 
+/* What differs, in one map; then the replica's image is given up, on disk too. */
+static int merge_maps(struct dm_sync_pair *p, const struct dm_sync_step *step, bool whole)
+{
+	int r;
+
+	forget_replica(p, whole);
+	r = dm_sync_commit_maps(p, false);
+	if (!r)
+		r = dm_sync_super_write(p, step);
+	if (r)
+		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+	return r;
+}
+
+/*
+ * Forward instead of a restore that broke off.  The maps change their meaning,
+ * so no write may be half way that looked at them before.
+ */
+static int begin_instead(struct dm_sync_pair *p, const struct dm_sync_step *step, bool whole)
+{
+	int r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
+
+	if (!r)
+		r = end_restore(p, step);
+	if (r) {
+		dm_sync_gate_release(p);
+		return r;
+	}
+	r = merge_maps(p, step, whole);
+	if (!r)
+		start_flow(p, DM_SYNC_FLOW_FORWARD);
+	dm_sync_gate_release(p);
+	if (!r)
+		dm_sync_resync_start(p);
+	return 0;
+}
+
 /* From a cut flow to a running copy, source to replica. */
 static int begin_forward(struct dm_sync_pair *p, const struct dm_sync_step *step,
 			 bool whole)
@@ -250,17 +286,11 @@ static int begin_forward(struct dm_sync_pair *p, const struct dm_sync_step *step
 	r = revive_metadata(p);
 	if (r)
 		return r;
-	r = end_restore(p, step);
+	if (p->redirect)
+		return begin_instead(p, step, whole);
+	r = merge_maps(p, step, whole);
 	if (r)
-		return r;
-	forget_replica(p, whole);
-	r = dm_sync_commit_maps(p, false);
-	if (!r)
-		r = dm_sync_super_write(p, step);
-	if (r) {
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
 		return 0;
-	}
 	start_flow(p, DM_SYNC_FLOW_FORWARD);
 	r = dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
 	if (r) {
@@ -388,6 +418,18 @@ static int quiesce(struct dm_sync_pair *p, struct change *c)
 	return r;
 }
 
+/* A piece that comes late would write to a replica that is cut by then. */
+static int stop_copy(struct dm_sync_pair *p, struct change *c)
+{
+	int r = dm_sync_resync_stop(p);
+
+	if (r) {
+		take_back(p, c);
+		dm_sync_ops_restart(p);
+	}
+	return r;
+}
+
 static int op_split(struct dm_sync_pair *p, struct change *c)
 {
 	int r;
@@ -421,8 +463,7 @@ static int op_suspend(struct dm_sync_pair *p, struct change *c)
 {
 	int r;
 
-	dm_sync_resync_stop(p);
-	r = quiesce(p, c);
+	r = stop_copy(p, c) ?: quiesce(p, c);
 	if (r)
 		return 0;
 	facts_leave(p, c->from.copy_state);
@@ -495,8 +536,7 @@ static int op_detach(struct dm_sync_pair *p, struct change *c)
 
 	cancel_delayed_work(&p->hold_work);
 	cancel_delayed_work(&p->probe_work);
-	dm_sync_resync_stop(p);
-	r = quiesce(p, c);
+	r = stop_copy(p, c) ?: quiesce(p, c);
 	if (r)
 		return 0;
 	p->super.detached = true;
@@ -930,7 +970,7 @@ static void do_break(struct work_struct *work)
 {
 	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, break_work);
 	unsigned long reasons = xchg(&p->broken, 0);
-	bool drained;
+	bool drained, owed = !p->settled;
 
 	if (reasons) {
 		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
@@ -940,7 +980,8 @@ static void do_break(struct work_struct *work)
 	if (!reasons)
 		return;
 	dm_sync_resync_stop(p);
-	p->source_lost = p->flush_failed && test_bit(DM_SYNC_REASON_SOURCE_WRITE_ERROR, &reasons);
+	p->source_lost = owed && p->flush_failed &&
+			 test_bit(DM_SYNC_REASON_SOURCE_WRITE_ERROR, &reasons);
 	/*
 	 * Writes that wait to be marked need room in the activity table, which
 	 * nobody can make while the replica is owed a flush that it refuses.
@@ -951,9 +992,10 @@ static void do_break(struct work_struct *work)
 		dm_sync_commit_kick(p);
 	}
 	drained = p->gate.closed || !dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
-	if (p->settled)
+	if (owed && p->settled)
 		dm_sync_mark_unflushed(p);	/* what ended meanwhile */
 	settle(p, drained);
+	WRITE_ONCE(p->flush_failed, false);
 	dm_sync_commit_kick(p);
 	if (p->gate.closed && p->state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED)
 		dm_sync_gate_release(p);

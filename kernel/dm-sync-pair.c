@@ -245,10 +245,20 @@ void dm_sync_pair_detach(struct dm_sync_pair *p)
 	mutex_unlock(&registry_lock);
 	if (last) {
 		dm_sync_pair_unregister(p);
-		/* The door refuses new I/O; what is under way uses our devices. */
+		/*
+		 * The door refuses new I/O, and what waits in there for a
+		 * mark fails; what is under way uses our devices.
+		 */
+		if (p->loaded)
+			dm_sync_commit_kick(p);
 		wait_event_timeout(p->door_idle, !atomic_read(&p->door_users),
 				   DM_SYNC_DRAIN_SECONDS * HZ);
+		dm_sync_resync_wait(p);
 		flush_workqueue(p->io_wq);
+		flush_workqueue(p->conductor);
+		cancel_delayed_work_sync(&p->probe_work);
+		cancel_delayed_work_sync(&p->hold_work);
+		flush_workqueue(p->conductor);
 	}
 	dm_sync_pair_put(p);
 }

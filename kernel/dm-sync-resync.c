@@ -219,10 +219,10 @@ static void piece_arrived(struct dm_sync_pair *p, struct dm_sync_slot *slot)
 	u64 region, bytes = (u64)slot->job.sectors << SECTOR_SHIFT;
 
 	dm_sync_activity_touch(p->activity, dm_sync_extent_of(p, slot->job.sector));
+	if (slot->pass != rs->pass)
+		return;		/* it came too late: its regions stay marked */
 	rs->done += bytes;
 	if (slot->is_part) {
-		if (!is_part_now(rs, slot))
-			return;		/* its pass is over: the region stays marked */
 		rs->completed += slot->job.sectors;
 		if (!rs->partial_failed && rs->completed == region_end(p, rs->partial) -
 				     dm_sync_region_start(p, rs->partial))
@@ -424,8 +424,8 @@ void dm_sync_resync_start(struct dm_sync_pair *p)
  * dm_sync_resync_stop - start no more pieces and wait for those under way
  * @p: the pair
  *
- * A piece that comes after the deadline is no danger: it holds its range, and
- * clears no mark but those of regions that it copied whole.
+ * A piece that comes after the deadline holds its range and clears no mark; who
+ * would be harmed by its write must not go on.
  *
  * Context: may sleep; not the I/O queue.
  * Return: 0, or -ETIMEDOUT when a device did not answer in time.
@@ -487,7 +487,7 @@ static void waited_done(struct dm_sync_copy *job)
 	complete(&container_of(job, struct dm_sync_waited_copy, job)->done);
 }
 
-static blk_status_t copy_and_wait(struct dm_sync_pair *p,
+static void waited_start(struct dm_sync_pair *p,
 				  struct dm_sync_waited_copy *c,
 				  struct block_device *from,
 				  struct block_device *to,
@@ -501,8 +501,6 @@ static blk_status_t copy_and_wait(struct dm_sync_pair *p,
 	c->job.done = waited_done;
 	reinit_completion(&c->done);
 	dm_sync_copy_start(&c->job, p->io_wq);
-	wait_for_completion(&c->done);
-	return c->job.read_error ?: c->job.write_error;
 }
 
 /* Bring one marked region back; nobody else writes it meanwhile but we. */
@@ -521,7 +519,9 @@ static blk_status_t restore_region(struct dm_sync_pair *p, u64 region)
 		reinit_completion(&c->done);
 		if (!dm_sync_range_lock(p->ranges, &c->range))
 			wait_for_completion(&c->done);
-		error = copy_and_wait(p, c, p->replica, p->source, start, sectors);
+		waited_start(p, c, p->replica, p->source, start, sectors);
+		wait_for_completion(&c->done);
+		error = c->job.read_error ?: c->job.write_error;
 		dm_sync_range_unlock(p->ranges, &c->range);
 		start += sectors;
 	}
@@ -593,21 +593,52 @@ void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio)
  * Reads a block of a marked region from the replica, writes it back unchanged
  * and flushes: the last consistent image there is not touched.
  *
+ * A replica that does not answer is waited for DM_SYNC_DRAIN_SECONDS, and asked
+ * again only when it has answered.
+ *
  * Context: the conductor; may sleep.
  * Return: 0 when it does.
  */
 int dm_sync_resync_probe(struct dm_sync_pair *p)
 {
 	u64 region = dm_sync_map_next(p->source_map, 0);
+	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_waited_copy *c = rs->probe;
 	sector_t start;
 
+	if (rs->probe_busy && !try_wait_for_completion(&c->done))
+		return -ETIMEDOUT;
+	rs->probe_busy = false;
 	if (region < p->nr_regions) {
 		start = dm_sync_region_start(p, region);
-		if (copy_and_wait(p, p->resync.probe, p->replica, p->replica, start,
-				  min_t(sector_t, region_end(p, region) - start, 8)))
+		waited_start(p, c, p->replica, p->replica, start,
+			     min_t(sector_t, region_end(p, region) - start, 8));
+		rs->probe_busy = !wait_for_completion_timeout(&c->done,
+							      DM_SYNC_DRAIN_SECONDS * HZ);
+		if (rs->probe_busy)
+			return -ETIMEDOUT;
+		if (c->job.read_error || c->job.write_error)
 			return -EIO;
 	}
 	return dm_sync_flush_sides(p, true);
+}
+
+/**
+ * dm_sync_resync_wait - the end of all I/O of our own
+ * @p: the pair, whose devices are about to be given back
+ *
+ * As device-mapper waits for the host's, without a deadline.
+ *
+ * Context: destructor; may sleep.
+ */
+void dm_sync_resync_wait(struct dm_sync_pair *p)
+{
+	struct dm_sync_resync *rs = &p->resync;
+
+	wait_event(rs->idle, !READ_ONCE(rs->busy) && !atomic_read(&p->flushing));
+	if (rs->probe_busy)
+		wait_for_completion(&rs->probe->done);
+	rs->probe_busy = false;
 }
 
 static struct dm_sync_waited_copy *waited_alloc(void)

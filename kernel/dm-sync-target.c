@@ -8,6 +8,7 @@
  * the rest.  The constructor reads and writes nothing (rule L).
  */
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/uuid.h>
 
 #include "dm-sync-mirror.h"
@@ -423,16 +424,23 @@ static int sync_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *erro
 static int sync_preresume(struct dm_target *ti)
 {
 	struct sync_door *d = ti->private;
+	unsigned int noio = memalloc_noio_save();
+	int r;
 
-	return dm_sync_pair_activate(d->pair, ti, d->source->bdev, d->replica->bdev,
-				     d->meta ? d->meta->bdev : NULL, &d->config);
+	/* Reclaim could wait for this very device. */
+	r = dm_sync_pair_activate(d->pair, ti, d->source->bdev, d->replica->bdev,
+				  d->meta ? d->meta->bdev : NULL, &d->config);
+	memalloc_noio_restore(noio);
+	return r;
 }
 
 static void sync_resume(struct dm_target *ti)
 {
 	struct sync_door *d = ti->private;
+	unsigned int noio = memalloc_noio_save();
 
 	dm_sync_pair_resume(d->pair);
+	memalloc_noio_restore(noio);
 }
 
 static void sync_presuspend(struct dm_target *ti)
