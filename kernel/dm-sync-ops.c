@@ -28,6 +28,13 @@
  * replica map: "the source is right here".  The two are brought together when
  * the restore is complete.
  *
+ * Metadata that cannot be written is the one failure that does not cut the flow.
+ * The disk may come back with what it said last, "Synchronized" perhaps, and
+ * would be believed; so the replica goes on to get every write, without marks,
+ * and what the disk says stays true but for writes under way in a crash.  The
+ * pair is Broken all the same, for it is not protected against that, nor
+ * against the replica's failing now.
+ *
  * Documentation/proofs/state.rst goes through the crash points one by one.
  */
 #include "dm-sync-mirror.h"
@@ -329,9 +336,12 @@ static int op_restore(struct dm_sync_pair *p, struct change *c)
 	}
 	/* Once begun, the two maps have other meanings: see the head comment. */
 	if (!p->redirect) {
+		if (p->facts.maps_lost)
+			dm_sync_map_set_all(p->source_map);
 		dm_sync_map_or(p->source_map, p->replica_map);
 		dm_sync_map_clear_all(p->replica_map);
 	}
+	p->facts.maps_lost = false;
 	p->super.restoring = true;
 	r = dm_sync_commit_maps(p, true);
 	if (!r)
@@ -544,6 +554,7 @@ static int op_detach(struct dm_sync_pair *p, struct change *c)
 	if (dm_sync_super_write(p, &gone) && !c->force) {
 		p->super.detached = p->super.dissolved = false;
 		take_back(p, c);
+		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
 		dm_sync_gate_release(p);
 		dm_sync_ops_restart(p);
 		return 0;
@@ -888,7 +899,12 @@ void dm_sync_break(struct dm_sync_pair *p, u32 reason)
 	if (READ_ONCE(p->passthrough))
 		return;
 	set_bit(reason, &p->broken);
-	WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
+	/*
+	 * Without metadata "the replica is stale" could not be made durable: so
+	 * it had better not become stale (see the head of this file).
+	 */
+	if (reason != DM_SYNC_REASON_METADATA_FAILED)
+		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
 	queue_work(p->conductor, &p->break_work);
 }
 
@@ -949,6 +965,9 @@ static void enter_broken(struct dm_sync_pair *p, u32 reason)
 	if (!next_step(p, event_of(reason), &to))
 		return;
 	facts_leave(p, from);
+	/* It may go on changing. */
+	if (reason == DM_SYNC_REASON_METADATA_FAILED)
+		p->facts.replica_consistent = false;
 	if (p->redirect)
 		p->facts.restore_incomplete = true;
 	spin_lock_irq(&p->lock);
@@ -970,16 +989,21 @@ static void do_break(struct work_struct *work)
 {
 	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, break_work);
 	unsigned long reasons = xchg(&p->broken, 0);
+	const unsigned long metadata = BIT(DM_SYNC_REASON_METADATA_FAILED);
 	bool drained, owed = !p->settled;
 
-	if (reasons) {
+	if (reasons & ~metadata)
 		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
+	if (reasons)
 		enter_broken(p, worst_of(reasons));
-	}
 	dm_sync_io_ack(p);
 	if (!reasons)
 		return;
 	dm_sync_resync_stop(p);
+	if (reasons == metadata) {
+		arm_probe(p, PROBE_FIRST);
+		return;
+	}
 	p->source_lost = owed && p->flush_failed &&
 			 test_bit(DM_SYNC_REASON_SOURCE_WRITE_ERROR, &reasons);
 	/*
@@ -1069,8 +1093,9 @@ void dm_sync_ops_restart(struct dm_sync_pair *p)
 			dm_sync_gate_release(p);
 		arm_hold(p);
 	}
-	if (flow != DM_SYNC_FLOW_NONE &&
-	    (flow == DM_SYNC_FLOW_RESTORE ||
+	if ((flow == DM_SYNC_FLOW_RESTORE &&
+	     p->state.copy_state != DM_SYNC_COPY_STATE_BROKEN) ||
+	    (flow == DM_SYNC_FLOW_FORWARD &&
 	     p->state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED))
 		dm_sync_resync_start(p);
 	if (p->state.copy_state == DM_SYNC_COPY_STATE_BROKEN)
@@ -1087,6 +1112,10 @@ void dm_sync_enter_state(struct dm_sync_pair *p)
 {
 	enum dm_sync_flow flow = dm_sync_flow(&p->state);
 
+	if (p->meta_failed) {		/* and in memory only: it goes on as it was */
+		dm_sync_ops_restart(p);
+		return;
+	}
 	WRITE_ONCE(p->redirect, p->super.restoring);
 	WRITE_ONCE(p->settled, flow == DM_SYNC_FLOW_NONE);
 	WRITE_ONCE(p->flow, flow);
