@@ -114,6 +114,17 @@ static void set_step(struct dm_sync_pair *p, const struct dm_sync_step *step)
  * A new pair
  *--------------------------------------------------------------*/
 
+static int format_maps(struct dm_sync_pair *p, bool full)
+{
+	int r = dm_sync_map_format(p->source_map, full);
+
+	if (!r)
+		r = dm_sync_map_format(p->replica_map, false);
+	if (!r)
+		r = dm_sync_activity_format(p->activity, p->super.activity_epoch);
+	return r;
+}
+
 /*
  * The superblock is written first, saying "maps lost"; so a crash in here
  * leaves a pair that copies everything, not a device that looks foreign.
@@ -129,11 +140,7 @@ static int format_blocks(struct dm_sync_pair *p, bool full)
 	if (!r)
 		r = dm_sync_super_write(p, NULL);	/* the other home */
 	if (!r)
-		r = dm_sync_map_format(p->source_map, full);
-	if (!r)
-		r = dm_sync_map_format(p->replica_map, false);
-	if (!r)
-		r = dm_sync_activity_format(p->activity, p->super.activity_epoch);
+		r = format_maps(p, full);
 	p->facts.maps_lost = false;
 	return r;
 }
@@ -291,14 +298,15 @@ static int take_up(struct dm_sync_pair *p, const char **why)
 		*why = "not enough memory for the maps";
 		return r;
 	}
-	r = load_maps(p);
+	/* A crash before the maps were there: they are made now, all regions changed. */
+	r = formatting ? format_maps(p, true) : load_maps(p);
 	if (r) {
-		*why = "the maps cannot be read";
+		*why = formatting ? "the metadata device cannot be written" :
+				    "the maps cannot be read";
 		return r;
 	}
-	if (formatting) {		/* a crash before the maps were there */
+	if (formatting)
 		p->facts.maps_lost = lost_before = false;
-	}
 	recover_state(p, lost_before);
 	r = dm_sync_commit_maps(p, false);
 	if (r)

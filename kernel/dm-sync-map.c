@@ -274,7 +274,8 @@ static bool take_up(struct dm_sync_map *map, u32 i, struct dm_sync_stretch *s,
 	if (bits < DM_SYNC_MAP_BITS)
 		dm_sync_bits_fill(mb->buf, bits, DM_SYNC_MAP_BITS - 1, false);
 	map->nr_set += dm_sync_bits_weight(mb->buf);
-	__set_flags(map, mb, 0);
+	/* A torn home is written anew, or a clean end would find it damaged. */
+	__set_flags(map, mb, h.check[0] || h.check[1] ? MAP_SET : 0);
 	spin_unlock_irqrestore(&map->lock, irq);
 	return true;
 }
