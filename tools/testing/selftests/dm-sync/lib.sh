@@ -392,18 +392,18 @@ cleanup() {
 		"$BASE"/*)	umount "$_dir" ;;
 		esac
 	done </proc/mounts
+	_left=$(_devices)
+	[ -z "$_left" ] || dmsetup remove $_left 2>/dev/null
 	_round=0
 	while [ $((_round += 1)) -le 60 ]; do
 		_left=$(_devices)
 		[ -n "$_left" ] || break
 		for _name in $_left; do
-			if [ "$_round" -gt 1 ]; then
-				dmsetup resume "$_name" 2>/dev/null
-				dmsetup message "$_name" 0 set hold track 2>/dev/null
-			fi
+			dmsetup resume "$_name" 2>/dev/null
+			dmsetup message "$_name" 0 set hold track >/dev/null 2>&1
 			dmsetup remove "$_name" 2>/dev/null
 		done
-		[ "$_round" -lt 3 ] || sleep 0.2
+		[ "$_round" -lt 2 ] || sleep 0.2
 	done
 	[ -z "$(_devices)" ] || {
 		echo "# cannot remove: $(_devices)"

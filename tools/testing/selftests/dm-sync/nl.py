@@ -263,8 +263,9 @@ def main(words):
     elif command == 'ops':
         ops(netlink, rest[0], rest[1:])
     elif command == 'set':
-        netlink.request(PAIR_SET, attribute(ATTR['name'], rest[0]) +
-                        attribute(ATTR[rest[1]], int(rest[2])))
+        wide = rest[1].endswith('-bytes')
+        netlink.request(PAIR_SET, attribute(ATTR['name'], rest[0]) + attribute(
+            ATTR[rest[1]], struct.pack('=Q' if wide else '=I', int(rest[2]))))
     elif command == 'events':
         events(netlink, float(rest[0]), int(rest[1]) if len(rest) > 1 else 1 << 30)
     elif command == 'soak':
