@@ -71,7 +71,7 @@ exit 7'
 echo "TAP version 13"
 machine inside --disk 8M,name=slow,iops=100 --disk 4M,name=four,lbs=4096 \
 	--disk 4M,name=bad,error=write@16 --disk 4M,name=f,fua=on -- sh -c "$inside"
-machine panic -- sh -c 'echo before; echo c > /proc/sysrq-trigger; sleep 60'
+machine panic -- sh -c 'echo before; sleep 1; echo c > /proc/sysrq-trigger; sleep 60'
 machine warning -- sh -c 'echo "WARNING: CPU: 0 PID: 1 at nowhere" > /dev/kmsg; exit 0'
 machine gone -- sh -c '/run/vm/bin/reboot -f; sleep 60'
 machine silent --silent 5 -- sh -c 'echo one; sleep 600'

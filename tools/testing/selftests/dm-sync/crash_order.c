@@ -155,7 +155,9 @@ static void table_queued(const struct meta_header *h)
 		if (o.hot[e] != h->index + 1 || names_extent(slot, e))
 			continue;
 		o.tested[RULE_M_OUT]++;
-		last = s->extent_done[e] > r->extent_done[e] ? s->extent_done[e] : r->extent_done[e];
+		last = s->extent_done[e];
+		if (last < r->extent_done[e])
+			last = r->extent_done[e];
 		if (s->extent_open[e] || r->extent_open[e])
 			broken(RULE_M_OUT, "extent %llu leaves the table with a write in flight",
 			       (unsigned long long)e);
