@@ -173,6 +173,7 @@ lose_replica() {
 
 t_a_write_the_replica_missed_is_acknowledged_when_that_is_durable() {
 	stack
+	writes				# flushes that both sides take
 	for _round in 1 2 3; do
 		lose_replica
 	done
