@@ -163,6 +163,9 @@ static int format_pair(struct dm_sync_pair *p, const struct dm_sync_config *c,
 	p->state.sync_type = DM_SYNC_SYNC_TYPE_MIRROR;
 	p->state.copy_type = c->copy_type;
 	p->state.methodology = c->methodology;
+	/* Without a first copy, only what is written from now on is ever copied. */
+	if (c->assume_in_sync && c->methodology == DM_SYNC_COPY_METHODOLOGY_FULL_COPY)
+		p->state.methodology = DM_SYNC_COPY_METHODOLOGY_DIFFERENTIAL;
 	r = dm_sync_create_step(&p->state, c->stop_at, c->assume_in_sync, &first, &after);
 	if (r) {
 		*why = "this creation cannot stop at that state";

@@ -1094,7 +1094,7 @@ void dm_sync_ops_restart(struct dm_sync_pair *p)
 		arm_hold(p);
 	}
 	if ((flow == DM_SYNC_FLOW_RESTORE &&
-	     p->state.copy_state != DM_SYNC_COPY_STATE_BROKEN) ||
+	     p->state.progress == DM_SYNC_PROGRESS_STATUS_RESTORING) ||
 	    (flow == DM_SYNC_FLOW_FORWARD &&
 	     p->state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED))
 		dm_sync_resync_start(p);
