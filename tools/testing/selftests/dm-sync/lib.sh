@@ -400,7 +400,9 @@ cleanup() {
 		[ -n "$_left" ] || break
 		for _name in $_left; do
 			dmsetup resume "$_name" 2>/dev/null
-			dmsetup message "$_name" 0 set hold track >/dev/null 2>&1
+			_door=$(dev "${_name#"$P"}")
+			[ ! -d "/sys/block/${_door#/dev/}/dm-sync" ] ||
+				dmsetup message "$_name" 0 deactivate >/dev/null 2>&1
 			dmsetup remove "$_name" 2>/dev/null
 		done
 		[ "$_round" -lt 2 ] || sleep 0.2

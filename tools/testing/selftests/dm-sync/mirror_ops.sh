@@ -197,16 +197,37 @@ t_hold_track_lets_writes_go()
 	synced m
 	equal "bytes copied" $(($(f m written_bytes) - written)) $((3 * REGION))
 	same "$S" "$R"
-	# From queue to track with writes held: they go.
+}
+
+# held_write: one that waits; its process is WRITER
+held_write()
+{
+	dmsio fill "$M" --sectors 0:8 >/dev/null &
+	WRITER=$!
+	echo $WRITER >>"$BASE/pids"
+	until_true 10 sh -c "[ \$(cat $(sysdir m)/held) -ge 1 ]" || fail "held is $(f m held)"
+}
+
+# Who finds that programs hang can let them go on without giving up the Suspend.
+t_settings_act_on_writes_that_are_held()
+{
+	pair hold_max:600
+	synced m
+	op m suspend
+	wait_state m Suspended
+	held_write
+	op m set hold track
+	wait_exit $WRITER 10
+	fields m copy_state=Suspended held=0 source_changed=1
+	op m resume
+	synced m
+	same "$S" "$R"
 	op m set hold queue
 	op m suspend
 	wait_state m Suspended
-	dmsio fill "$M" --sectors 0:8 >/dev/null &
-	writer=$!
-	echo $writer >>"$BASE/pids"
-	until_true 10 sh -c "[ \$(cat $(sysdir m)/held) -ge 1 ]" || fail "held is $(f m held)"
-	op m set hold track
-	wait_exit $writer
+	held_write
+	op m set hold_max 1
+	wait_exit $WRITER 15
 	fields m copy_state=Suspended held=0 source_changed=1
 	op m resume
 	synced m
@@ -552,7 +573,8 @@ t_writes_through_the_door_survive_a_removal()
 
 run_tests t_fracture_under_load t_resync_copies_what_either_side_changed t_resync_under_load \
 	t_split_is_the_image_of_one_instant t_suspend_holds_writes_and_serves_reads \
-	t_suspend_and_resume_under_load t_hold_track_lets_writes_go t_hold_max_ends_the_hold \
+	t_suspend_and_resume_under_load t_hold_track_lets_writes_go \
+	t_settings_act_on_writes_that_are_held t_hold_max_ends_the_hold \
 	t_suspend_in_the_first_copy t_deactivate_and_activate_under_load \
 	t_abort_and_resync_under_load t_restore_takes_the_replica_as_it_is \
 	t_restore_under_load t_restore_goes_on_after_a_removal \
