@@ -880,7 +880,7 @@ static void do_hold(struct work_struct *work)
 	persist(p, &same);
 	dm_sync_gate_release(p);
 	dm_sync_publish(p, &same, DM_SYNC_EVENT_CAUSE_COMPLETED, 0,
-			DM_SYNC_REASON_HOLD_EXPIRED);
+			p->hold ? DM_SYNC_REASON_OPERATOR : DM_SYNC_REASON_HOLD_EXPIRED);
 }
 
 /*----------------------------------------------------------------

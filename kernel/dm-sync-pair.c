@@ -770,10 +770,18 @@ int dm_sync_pair_set_limit(struct dm_sync_pair *pair, u64 bytes_per_second)
 	return 0;
 }
 
+/* Writes are being held; under p->lock. */
+static bool holds_now(struct dm_sync_pair *p)
+{
+	return p->live && p->state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED &&
+	       !p->hold_released;
+}
+
 /**
  * dm_sync_pair_set_hold - what Suspended does with host writes
  * @pair: the pair
- * @hold: 0 hold them, 1 let them pass and track them; from the next Suspend on
+ * @hold: 0 hold them, from the next Suspend on; 1 let them pass and track them,
+ *	also those that are held now
  * @why: out: a constant sentence when refused
  *
  * Return: 0 or -EINVAL.
@@ -786,6 +794,8 @@ int dm_sync_pair_set_hold(struct dm_sync_pair *pair, u32 hold, const char **why)
 	}
 	spin_lock_irq(&pair->lock);
 	pair->hold = hold;
+	if (hold && holds_now(pair))
+		mod_delayed_work(pair->conductor, &pair->hold_work, 0);
 	spin_unlock_irq(&pair->lock);
 	setting_changed(pair);
 	return 0;
@@ -794,7 +804,7 @@ int dm_sync_pair_set_hold(struct dm_sync_pair *pair, u32 hold, const char **why)
 /**
  * dm_sync_pair_set_hold_max - how long writes are held at most
  * @pair: the pair
- * @seconds: 1 to DM_SYNC_HOLD_LIMIT; from the next Suspend on
+ * @seconds: 1 to DM_SYNC_HOLD_LIMIT; for writes that are held already, from now
  * @why: out: a constant sentence when refused
  *
  * Return: 0 or -EINVAL.
@@ -807,6 +817,8 @@ int dm_sync_pair_set_hold_max(struct dm_sync_pair *pair, u32 seconds, const char
 	}
 	spin_lock_irq(&pair->lock);
 	pair->hold_max = seconds;
+	if (holds_now(pair))
+		mod_delayed_work(pair->conductor, &pair->hold_work, seconds * HZ);
 	spin_unlock_irq(&pair->lock);
 	setting_changed(pair);
 	return 0;
