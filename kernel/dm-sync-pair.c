@@ -217,6 +217,12 @@ struct dm_sync_pair *dm_sync_pair_attach(struct dm_target *ti,
 		p->sectors = ti->len;
 		p->region_shift = __ffs(c->region_sectors);
 		list_add_tail(&p->list, &contexts);
+	} else if (p->loaded && (p->sectors != ti->len ||
+				 p->super.region_sectors != c->region_sectors)) {
+		/* Here, and not at resume, where it would take the live table's place. */
+		ti->error = "Size and region size of a pair with metadata cannot be changed by a reload";
+		p = ERR_PTR(-EINVAL);
+		goto out;
 	} else {
 		kref_get(&p->ref);
 	}
