@@ -1000,7 +1000,10 @@ static void do_break(struct work_struct *work)
 	if (!reasons)
 		return;
 	dm_sync_resync_stop(p);
+	/* What was held has nothing to wait for any more. */
 	if (reasons == metadata) {
+		if (p->gate.closed && p->state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED)
+			dm_sync_gate_release(p);
 		arm_probe(p, PROBE_FIRST);
 		return;
 	}
