@@ -106,6 +106,16 @@ static void facts_leave(struct dm_sync_pair *p, u8 from)
 		p->facts.was_synced = false;
 		p->facts.replica_consistent = false;
 	}
+	spin_unlock_irq(&p->lock);
+}
+
+/*
+ * What a restore left owing is settled: the operator has chosen.  A failure
+ * chooses nothing, and neither does the recovery from it.
+ */
+static void forgive_fracture(struct dm_sync_pair *p)
+{
+	spin_lock_irq(&p->lock);
 	p->facts.fracture_owed = false;
 	spin_unlock_irq(&p->lock);
 }
@@ -218,7 +228,6 @@ static void forget_replica(struct dm_sync_pair *p, bool whole)
 	p->facts.was_synced = false;
 	p->facts.maps_lost = false;
 	p->facts.restore_incomplete = false;
-	p->facts.fracture_owed = false;
 	if (whole)
 		p->facts.ever_synced = false;
 	spin_unlock_irq(&p->lock);
@@ -310,6 +319,7 @@ static int begin_forward(struct dm_sync_pair *p, const struct dm_sync_step *step
 
 static int op_resync(struct dm_sync_pair *p, struct change *c)
 {
+	forgive_fracture(p);
 	return begin_forward(p, &c->during, false);
 }
 
@@ -318,6 +328,7 @@ static int op_activate(struct dm_sync_pair *p, struct change *c)
 	bool whole = c->from.copy_state != DM_SYNC_COPY_STATE_INACTIVE ||
 		     !p->facts.ever_synced;
 
+	forgive_fracture(p);
 	return begin_forward(p, &c->during, whole);
 }
 
@@ -394,6 +405,7 @@ static int op_fracture(struct dm_sync_pair *p, struct change *c)
 
 	cancel_delayed_work(&p->hold_work);
 	facts_leave(p, c->from.copy_state);
+	forgive_fracture(p);
 	p->hold_released = false;
 	r = persist(p, &c->after);
 	if (!r)
@@ -450,6 +462,7 @@ static int op_split(struct dm_sync_pair *p, struct change *c)
 		return 0;
 	facts_leave(p, c->from.copy_state);
 	spin_lock_irq(&p->lock);
+	p->facts.fracture_owed = false;
 	if (c->from.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED)
 		p->sync_time = dm_sync_now();
 	p->hold_released = false;
@@ -521,6 +534,7 @@ static int op_prepare(struct dm_sync_pair *p, struct change *c)
 		r = end_restore(p, &c->from);
 	if (r)
 		return r;
+	forgive_fracture(p);
 	forget_replica(p, true);
 	r = dm_sync_commit_maps(p, false);
 	if (r)

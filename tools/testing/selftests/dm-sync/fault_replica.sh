@@ -193,6 +193,28 @@ t_it_dies_during_a_restore()
 	dmsio verify "$M" >/dev/null || fail "the source holds garbage"
 }
 
+# A failure pays no debt: what the restore left owing is owed after the recovery as well.
+t_it_fails_after_a_restore()
+{
+	following
+	msg m split
+	wait_state m Split
+	msg m restore
+	wait_field m progress_status "Requires fracture"
+	writers
+	read_only r
+	broken "$WRITE"
+	stop_writers 1
+	copies_the_rest heal r
+	fields m "progress_status=Requires fracture"
+	msg m fracture
+	wait_state m Fractured
+	msg m resync
+	synced m
+	wait_settled m
+	fields m progress_status=Completed
+}
+
 t_it_comes_back_after_the_pair_was_removed()
 {
 	following
@@ -245,6 +267,6 @@ run_tests t_writes_fail_while_it_follows t_it_dies_while_it_follows \
 	t_it_dies_during_the_first_copy t_it_dies_during_a_resync t_only_the_flush_fails \
 	t_split_with_a_flush_that_fails t_suspend_with_a_flush_that_fails \
 	t_fracture_with_a_flush_that_fails t_it_dies_while_writes_are_held \
-	t_manual_recovery_waits_for_resume t_it_dies_during_a_restore \
+	t_manual_recovery_waits_for_resume t_it_dies_during_a_restore t_it_fails_after_a_restore \
 	t_it_comes_back_after_the_pair_was_removed t_a_slow_replica_is_no_fault \
 	t_split_gives_up_on_a_replica_that_hangs
