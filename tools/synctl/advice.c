@@ -43,6 +43,7 @@ static void print_action(const struct dms_pair *pair)
 		{ DM_SYNC_OPERATION_FRACTURE, "ends the wait" },
 		{ DM_SYNC_OPERATION_RESYNC, "makes the replica follow again" },
 		{ DM_SYNC_OPERATION_FAILBACK, "brings the host back to the source" },
+		{ DM_SYNC_OPERATION_RESTORE, "finishes the restore that broke off" },
 	};
 	size_t i;
 
@@ -51,6 +52,10 @@ static void print_action(const struct dms_pair *pair)
 			continue;
 		if (ways[i].op == DM_SYNC_OPERATION_FRACTURE &&
 		    GET(pair, COPY_STATE) != DM_SYNC_COPY_STATE_SYNCHRONIZED)
+			continue;
+		/* Broken that only a restore leaves: the source is half rewritten. */
+		if (ways[i].op == DM_SYNC_OPERATION_RESTORE &&
+		    GET(pair, COPY_STATE) != DM_SYNC_COPY_STATE_BROKEN)
 			continue;
 		printf("    action  `synctl %s %s` %s\n",
 		       spec_text(&spec_operation, ways[i].op), pair->name, ways[i].text);

@@ -141,8 +141,20 @@ static int operate(struct args *args, struct dms_pair *pair)
 	return send_one(args, pair, &request);
 }
 
+/* What is left of an aborted restore is Broken, not Aborted: it only has to come to rest. */
+static uint32_t goal_of_all(const struct dms_list *list, uint32_t op)
+{
+	unsigned int i;
+
+	for (i = 0; op == DM_SYNC_OPERATION_ABORT && i < list->count; i++)
+		if (GET(&list->pairs[i], PROGRESS_STATUS) == DM_SYNC_PROGRESS_STATUS_RESTORING)
+			return 0;
+	return goal_of(op);
+}
+
 static int operate_all(struct args *args, struct dms_list *list)
 {
+	const uint32_t goal = goal_of_all(list, args->command->operation);
 	unsigned int tried = list->count;
 	unsigned int failed = 0;
 	unsigned int i, kept = 0;
@@ -161,7 +173,7 @@ static int operate_all(struct args *args, struct dms_list *list)
 	list->count = kept;
 	code = EXIT_OK;
 	if (kept && given(args, OPT_WAIT) && !given(args, OPT_DRY_RUN))
-		code = wait_after(args, list, goal_of(args->command->operation));
+		code = wait_after(args, list, goal);
 	return failed ? sum_up(tried, failed, last) : code;
 }
 

@@ -409,9 +409,9 @@ t_an_aborted_restore_keeps_serving_the_replica()
 	op m restore
 	until_true 10 sh -c "[ \$(cat $(sysdir m)/done_bytes) -ge 3000000 ]"
 	equal "abort without force" "$(message m abort)" EPERM
-	op m abort force
-	wait_state m Broken
-	fields m "reason=a restore did not finish and the source is half rewritten"
+	synctl -q -y abort --force --wait "${P}m" || fail "abort --wait: exit status $?"
+	synctl status "${P}m" | grep -q "synctl restore" || fail "$(synctl status "${P}m")"
+	fields m copy_state=Broken "reason=a restore did not finish and the source is half rewritten"
 	same "$M" "$TMP/image"
 	op m set rate 0
 	op m restore
