@@ -18,7 +18,7 @@
  *	settles the account first: he flushes both sides, or, if the replica
  *	does not take the flush, marks every region written since the last one
  *	that it took (dm_sync_mark_unflushed()).  From then on nothing is owed
- *	and p->settled says so, until the flow starts again.
+ *	and m->settled says so, until the flow starts again.
  */
 #include "dm-sync-mirror.h"
 #include "dm-sync-trace.h"
@@ -34,7 +34,7 @@
  * not answer in time keeps its half, and the waiter goes on (rule Q).
  */
 struct flush_pair {
-	struct dm_sync_pair *pair;
+	struct dm_sync_mirror *mirror;
 	struct kref ref;
 	atomic_t pending;
 	struct completion done;
@@ -53,15 +53,15 @@ static void flush_free(struct kref *ref)
 
 static void flush_over(struct flush_pair *f)
 {
-	struct dm_sync_pair *p = f->pair;
+	struct dm_sync_mirror *m = f->mirror;
 
 	if (atomic_dec_and_test(&f->pending))
 		complete(&f->done);
 	kref_put(&f->ref, flush_free);
 	/* The pair goes by RCU, when this count is 0. */
 	rcu_read_lock();
-	if (atomic_dec_and_test(&p->flushing))
-		wake_up_all(&p->resync.idle);
+	if (atomic_dec_and_test(&m->flushing))
+		wake_up_all(&m->resync.idle);
 	rcu_read_unlock();
 }
 
@@ -92,7 +92,7 @@ static void flush_init(struct bio *bio, struct block_device *bdev,
 static void flush_submit(struct flush_pair *f, struct bio *bio)
 {
 	kref_get(&f->ref);
-	atomic_inc(&f->pair->flushing);
+	atomic_inc(&f->mirror->flushing);
 	atomic_inc(&f->pending);
 	submit_bio(bio);
 }
@@ -108,7 +108,7 @@ static int flush_result(struct flush_pair *f, bool replica)
 
 /**
  * dm_sync_flush_sides - flush the source and the replica, in parallel
- * @p: the pair
+ * @m: the mirror
  * @replica: the replica as well; only then, or when nothing is owed to it, may
  *	writes before it be forgotten
  *
@@ -117,7 +117,7 @@ static int flush_result(struct flush_pair *f, bool replica)
  * that does not answer within DM_SYNC_DRAIN_SECONDS failed. -ENOMEM. The caller
  * decides what a failure means.
  */
-int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica)
+int dm_sync_flush_sides(struct dm_sync_mirror *m, bool replica)
 {
 	struct flush_pair *f = kzalloc(sizeof(*f), GFP_NOIO);
 	unsigned long epoch;
@@ -125,14 +125,14 @@ int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica)
 
 	if (!f)
 		return -ENOMEM;
-	f->pair = p;
+	f->mirror = m;
 	kref_init(&f->ref);
 	init_completion(&f->done);
 	atomic_set(&f->pending, 1);
-	flush_init(&f->source, p->source, f, source_flushed);
-	flush_init(&f->replica, p->replica, f, replica_flushed);
+	flush_init(&f->source, m->source, f, source_flushed);
+	flush_init(&f->replica, m->replica, f, replica_flushed);
 
-	epoch = dm_sync_activity_flush_begin(p->activity);
+	epoch = dm_sync_activity_flush_begin(m->activity);
 	flush_submit(f, &f->source);
 	if (replica)
 		flush_submit(f, &f->replica);
@@ -140,44 +140,44 @@ int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica)
 		wait_for_completion_io_timeout(&f->done, DM_SYNC_DRAIN_SECONDS * HZ);
 	r = flush_result(f, replica);
 	kref_put(&f->ref, flush_free);
-	if (!r && (replica || READ_ONCE(p->settled)))
-		dm_sync_activity_flush_end(p->activity, epoch);
+	if (!r && (replica || READ_ONCE(m->settled)))
+		dm_sync_activity_flush_end(m->activity, epoch);
 	return r;
 }
 
 static void mark_extent(void *context, u32 extent)
 {
-	struct dm_sync_pair *p = context;
-	unsigned int shift = p->extent_shift - p->region_shift;
+	struct dm_sync_mirror *m = context;
+	unsigned int shift = m->extent_shift - m->region_shift;
 	u64 first = (u64)extent << shift;
-	u64 last = min(first + (1ULL << shift), p->nr_regions) - 1;
+	u64 last = min(first + (1ULL << shift), m->nr_regions) - 1;
 
-	if (!p->redirect || !p->source_lost) {
-		dm_sync_map_set_range(p->redirect ? p->replica_map : p->source_map,
+	if (!m->redirect || !m->source_lost) {
+		dm_sync_map_set_range(m->redirect ? m->replica_map : m->source_map,
 				      first, last);
 		return;
 	}
 	/* During a restore the replica got what the source lost, but for these. */
 	for (; first <= last; first++)
-		if (!dm_sync_map_test(p->replica_map, first))
-			dm_sync_map_set(p->source_map, first);
+		if (!dm_sync_map_test(m->replica_map, first))
+			dm_sync_map_set(m->source_map, first);
 }
 
 /**
  * dm_sync_mark_unflushed - the replica may have lost what it did not flush
- * @p: the pair, its flow cut
+ * @m: the mirror, its flow cut
  *
  * Marks every region of every extent that was written on the replica since the
  * last flush that it took, and then owes it nothing.
  *
  * Context: the conductor.
  */
-void dm_sync_mark_unflushed(struct dm_sync_pair *p)
+void dm_sync_mark_unflushed(struct dm_sync_mirror *m)
 {
-	unsigned long epoch = dm_sync_activity_flush_begin(p->activity);
+	unsigned long epoch = dm_sync_activity_flush_begin(m->activity);
 
-	dm_sync_activity_for_each_unflushed(p->activity, mark_extent, p);
-	dm_sync_activity_flush_end(p->activity, epoch);
+	dm_sync_activity_for_each_unflushed(m->activity, mark_extent, m);
+	dm_sync_activity_flush_end(m->activity, epoch);
 }
 
 /*----------------------------------------------------------------
@@ -187,22 +187,22 @@ void dm_sync_mark_unflushed(struct dm_sync_pair *p)
 /* Before cleared marks become durable: the data must be. */
 static int commit_barrier(void *context)
 {
-	struct dm_sync_pair *p = context;
+	struct dm_sync_mirror *m = context;
 	int r;
 
 	/*
 	 * Acquire: pairs with settle(); the marks it set are in what we write.
 	 * A restore that broke off may still bring back regions one by one.
 	 */
-	if (smp_load_acquire(&p->settled))
-		return READ_ONCE(p->redirect) ? dm_sync_flush_sides(p, false) : 0;
-	r = dm_sync_flush_sides(p, true);
+	if (smp_load_acquire(&m->settled))
+		return READ_ONCE(m->redirect) ? dm_sync_flush_sides(m, false) : 0;
+	r = dm_sync_flush_sides(m, true);
 	if (r == -ENXIO) {
-		atomic64_inc(&p->replica_errors);
-		dm_sync_break_flush(p, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+		atomic64_inc(&m->replica_errors);
+		dm_sync_break_flush(m, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
 	} else if (r == -EIO) {
-		atomic64_inc(&p->source_errors);
-		dm_sync_break_flush(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+		atomic64_inc(&m->source_errors);
+		dm_sync_break_flush(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 	}
 	return r;
 }
@@ -210,60 +210,60 @@ static int commit_barrier(void *context)
 /* In a restore a forgotten mark owes its data to the source alone. */
 static int map_barrier(void *context)
 {
-	struct dm_sync_pair *p = context;
-	int r = commit_barrier(p);
+	struct dm_sync_mirror *m = context;
+	int r = commit_barrier(m);
 
-	return r == -ENXIO && READ_ONCE(p->redirect) ? 0 : r;
+	return r == -ENXIO && READ_ONCE(m->redirect) ? 0 : r;
 }
 
-static int commit_one_map(struct dm_sync_pair *p, struct dm_sync_map *map, bool clears)
+static int commit_one_map(struct dm_sync_mirror *m, struct dm_sync_map *map, bool clears)
 {
 	int r;
 
 	if (!dm_sync_map_needs_commit(map))
 		return 0;
-	r = dm_sync_map_commit(map, clears, map_barrier, p);
-	trace_dm_sync_commit(p->id, DM_SYNC_TRACE_MAP, 0, r);
+	r = dm_sync_map_commit(map, clears, map_barrier, m);
+	trace_dm_sync_commit(m->pair.id, DM_SYNC_TRACE_MAP, 0, r);
 	return r;
 }
 
-static int __commit_maps(struct dm_sync_pair *p, bool clears)
+static int __commit_maps(struct dm_sync_mirror *m, bool clears)
 {
-	int r = commit_one_map(p, p->source_map, clears);
+	int r = commit_one_map(m, m->source_map, clears);
 
-	return r ?: commit_one_map(p, p->replica_map, clears);
+	return r ?: commit_one_map(m, m->replica_map, clears);
 }
 
 static bool extent_evictable(void *context, u32 extent)
 {
-	struct dm_sync_pair *p = context;
-	unsigned int shift = p->extent_shift - p->region_shift;
+	struct dm_sync_mirror *m = context;
+	unsigned int shift = m->extent_shift - m->region_shift;
 	u64 first = (u64)extent << shift;
-	u64 last = min(first + (1ULL << shift), p->nr_regions) - 1;
+	u64 last = min(first + (1ULL << shift), m->nr_regions) - 1;
 
-	return dm_sync_map_is_durable(p->source_map, first, last) &&
-	       dm_sync_map_is_durable(p->replica_map, first, last);
+	return dm_sync_map_is_durable(m->source_map, first, last) &&
+	       dm_sync_map_is_durable(m->replica_map, first, last);
 }
 
 /* Called from dm_sync_activity_commit(), so with commit_lock held. */
 static int make_evictable(void *context)
 {
-	struct dm_sync_pair *p = context;
-	int r = commit_barrier(p);
+	struct dm_sync_mirror *m = context;
+	int r = commit_barrier(m);
 
-	return r ?: __commit_maps(p, false);
+	return r ?: __commit_maps(m, false);
 }
 
 /**
  * dm_sync_settle_sides - flush what has to be on both sides
- * @p: the pair
+ * @m: the mirror
  *
  * Context: postsuspend; may sleep.
  * Return: 0 or a negative errno; the pair then breaks.
  */
-int dm_sync_settle_sides(struct dm_sync_pair *p)
+int dm_sync_settle_sides(struct dm_sync_mirror *m)
 {
-	return commit_barrier(p);
+	return commit_barrier(m);
 }
 
 static void kick(void *context)
@@ -279,19 +279,19 @@ const struct dm_sync_activity_ops dm_sync_commit_ops = {
 
 /**
  * dm_sync_commit_maps - make both maps durable
- * @p: the pair
+ * @m: the mirror
  * @clears: forgotten marks too; without it only new ones
  *
  * Context: may sleep; takes commit_lock.
  * Return: 0, or a negative errno: what was durable before still is.
  */
-int dm_sync_commit_maps(struct dm_sync_pair *p, bool clears)
+int dm_sync_commit_maps(struct dm_sync_mirror *m, bool clears)
 {
 	int r;
 
-	mutex_lock(&p->commit_lock);
-	r = __commit_maps(p, clears);
-	mutex_unlock(&p->commit_lock);
+	mutex_lock(&m->commit_lock);
+	r = __commit_maps(m, clears);
+	mutex_unlock(&m->commit_lock);
 	return r;
 }
 
@@ -304,67 +304,67 @@ int dm_sync_commit_maps(struct dm_sync_pair *p, bool clears)
  * (rule L): replica writes then wait for it to be resumed.  If it is removed
  * instead, they fail.
  */
-static void commit_door_marks(struct dm_sync_pair *p)
+static void commit_door_marks(struct dm_sync_mirror *m)
 {
 	bool waiting;
 	int r;
 
-	mutex_lock(&p->commit_lock);
-	if (!p->armed && !READ_ONCE(p->gone)) {
-		mutex_unlock(&p->commit_lock);
+	mutex_lock(&m->commit_lock);
+	if (!m->armed && !READ_ONCE(m->pair.gone)) {
+		mutex_unlock(&m->commit_lock);
 		return;
 	}
-	spin_lock_irq(&p->io_lock);
-	waiting = !bio_list_empty(&p->door_marks);
-	p->door_committing = p->door_marks;
-	bio_list_init(&p->door_marks);
-	spin_unlock_irq(&p->io_lock);
-	r = p->armed ? 0 : -ENODEV;
+	spin_lock_irq(&m->io_lock);
+	waiting = !bio_list_empty(&m->door_marks);
+	m->door_committing = m->door_marks;
+	bio_list_init(&m->door_marks);
+	spin_unlock_irq(&m->io_lock);
+	r = m->armed ? 0 : -ENODEV;
 	if (!r && waiting)
-		r = commit_one_map(p, p->replica_map, false);
-	mutex_unlock(&p->commit_lock);
+		r = commit_one_map(m, m->replica_map, false);
+	mutex_unlock(&m->commit_lock);
 	if (!waiting)
 		return;
-	dm_sync_door_marked(p, r);
+	dm_sync_door_marked(m, r);
 	if (r && r != -ENODEV)
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 }
 
 static void do_commit(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, commit_work);
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, commit_work);
 	int r = 0;
 
-	if (dm_sync_activity_wants_commit(p->activity)) {
-		mutex_lock(&p->commit_lock);
-		r = dm_sync_activity_commit(p->activity);
-		mutex_unlock(&p->commit_lock);
-		trace_dm_sync_commit(p->id, DM_SYNC_TRACE_ACTIVITY, 1, r);
+	if (dm_sync_activity_wants_commit(m->activity)) {
+		mutex_lock(&m->commit_lock);
+		r = dm_sync_activity_commit(m->activity);
+		mutex_unlock(&m->commit_lock);
+		trace_dm_sync_commit(m->pair.id, DM_SYNC_TRACE_ACTIVITY, 1, r);
 	}
 	if (r)
-		dm_sync_activity_fail(p->activity, r);
-	commit_door_marks(p);
-	if (dm_sync_activity_wants_commit(p->activity))
-		dm_sync_commit_kick(p);
+		dm_sync_activity_fail(m->activity, r);
+	commit_door_marks(m);
+	if (dm_sync_activity_wants_commit(m->activity))
+		dm_sync_commit_kick(m);
 }
 
 /**
  * dm_sync_commit_kick - something waits for the committer
- * @p: the pair
+ * @m: the mirror
  *
  * Context: any.
  */
-void dm_sync_commit_kick(struct dm_sync_pair *p)
+void dm_sync_commit_kick(struct dm_sync_mirror *m)
 {
-	queue_work(p->io_wq, &p->commit_work);
+	queue_work(m->io_wq, &m->commit_work);
 }
 
 /**
  * dm_sync_commit_init - set up the committer
- * @p: the pair
+ * @m: the mirror
  */
-void dm_sync_commit_init(struct dm_sync_pair *p)
+void dm_sync_commit_init(struct dm_sync_mirror *m)
 {
-	mutex_init(&p->commit_lock);
-	INIT_WORK(&p->commit_work, do_commit);
+	mutex_init(&m->commit_lock);
+	INIT_WORK(&m->commit_work, do_commit);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A pair's life: loaded, suspended, resumed, unloaded.
+ * A mirror's life: loaded, suspended, resumed, unloaded.
  *
  * Mutable metadata is read and written only between preresume and postsuspend
  * (rule L).  In between the superblock says "not clean"; so whoever finds it
@@ -47,81 +47,81 @@ unsigned int dm_sync_extent_shift(u64 sectors, u32 region_sectors)
 	return ilog2(max3(extent, (u64)region_sectors, (u64)EXTENT_MIN_SECTORS));
 }
 
-static void set_geometry(struct dm_sync_pair *p, u32 region_sectors)
+static void set_geometry(struct dm_sync_mirror *m, u32 region_sectors)
 {
 	u64 extent;
 
-	p->region_shift = ilog2(region_sectors);
-	p->extent_shift = dm_sync_extent_shift(p->sectors, region_sectors);
-	extent = 1ULL << p->extent_shift;
-	p->nr_regions = DIV_ROUND_UP_ULL(p->sectors, region_sectors);
-	p->nr_extents = DIV_ROUND_UP_ULL(p->sectors, extent);
-	p->super.region_sectors = region_sectors;
-	p->super.extent_sectors = extent;
-	p->super.sectors = p->sectors;
+	m->region_shift = ilog2(region_sectors);
+	m->extent_shift = dm_sync_extent_shift(m->sectors, region_sectors);
+	extent = 1ULL << m->extent_shift;
+	m->nr_regions = DIV_ROUND_UP_ULL(m->sectors, region_sectors);
+	m->nr_extents = DIV_ROUND_UP_ULL(m->sectors, extent);
+	m->super.region_sectors = region_sectors;
+	m->super.extent_sectors = extent;
+	m->super.sectors = m->sectors;
 }
 
-static int create_structures(struct dm_sync_pair *p)
+static int create_structures(struct dm_sync_mirror *m)
 {
 	u32 nr = 1;
 
-	p->activity = dm_sync_activity_create(&p->meta, nr, p->nr_extents,
-					      &dm_sync_commit_ops, p);
-	nr += dm_sync_activity_nr_blocks(p->nr_extents);
-	p->source_map = dm_sync_map_create(&p->meta, DM_SYNC_BLOCK_SOURCE_MAP, nr,
-					   p->super.map_epoch, p->nr_regions);
-	nr += dm_sync_map_nr_blocks(p->nr_regions);
-	p->replica_map = dm_sync_map_create(&p->meta, DM_SYNC_BLOCK_REPLICA_MAP, nr,
-					    p->super.map_epoch, p->nr_regions);
-	p->ranges = dm_sync_ranges_create(p->extent_shift);
-	if (p->activity && p->source_map && p->replica_map && p->ranges)
+	m->activity = dm_sync_activity_create(&m->meta, nr, m->nr_extents,
+					      &dm_sync_commit_ops, m);
+	nr += dm_sync_activity_nr_blocks(m->nr_extents);
+	m->source_map = dm_sync_map_create(&m->meta, DM_SYNC_BLOCK_SOURCE_MAP, nr,
+					   m->super.map_epoch, m->nr_regions);
+	nr += dm_sync_map_nr_blocks(m->nr_regions);
+	m->replica_map = dm_sync_map_create(&m->meta, DM_SYNC_BLOCK_REPLICA_MAP, nr,
+					    m->super.map_epoch, m->nr_regions);
+	m->ranges = dm_sync_ranges_create(m->extent_shift);
+	if (m->activity && m->source_map && m->replica_map && m->ranges)
 		return 0;
 	return -ENOMEM;
 }
 
 /**
- * dm_sync_pair_unload - free what was loaded
- * @p: the pair, nobody uses it any more
+ * dm_sync_mirror_unload - free what was loaded
+ * @m: the mirror, nobody uses it any more
  *
  * Context: may sleep.
  */
-void dm_sync_pair_unload(struct dm_sync_pair *p)
+void dm_sync_mirror_unload(struct dm_sync_mirror *m)
 {
-	p->loaded = false;
-	if (p->activity)
-		dm_sync_activity_destroy(p->activity);
-	if (p->source_map)
-		dm_sync_map_destroy(p->source_map);
-	if (p->replica_map)
-		dm_sync_map_destroy(p->replica_map);
-	if (p->ranges)
-		dm_sync_ranges_destroy(p->ranges);
-	p->activity = NULL;
-	p->source_map = p->replica_map = NULL;
-	p->ranges = NULL;
-	free_page((unsigned long)p->super.buf);
-	p->super.buf = NULL;
+	m->loaded = false;
+	if (m->activity)
+		dm_sync_activity_destroy(m->activity);
+	if (m->source_map)
+		dm_sync_map_destroy(m->source_map);
+	if (m->replica_map)
+		dm_sync_map_destroy(m->replica_map);
+	if (m->ranges)
+		dm_sync_ranges_destroy(m->ranges);
+	m->activity = NULL;
+	m->source_map = m->replica_map = NULL;
+	m->ranges = NULL;
+	free_page((unsigned long)m->super.buf);
+	m->super.buf = NULL;
 }
 
-static void set_step(struct dm_sync_pair *p, const struct dm_sync_step *step)
+static void set_step(struct dm_sync_mirror *m, const struct dm_sync_step *step)
 {
-	p->state.copy_state = step->copy_state;
-	p->state.progress = step->progress;
-	p->state.requested = step->requested;
+	m->pair.state.copy_state = step->copy_state;
+	m->pair.state.progress = step->progress;
+	m->pair.state.requested = step->requested;
 }
 
 /*----------------------------------------------------------------
  * A new pair
  *--------------------------------------------------------------*/
 
-static int format_maps(struct dm_sync_pair *p, bool full)
+static int format_maps(struct dm_sync_mirror *m, bool full)
 {
-	int r = dm_sync_map_format(p->source_map, full);
+	int r = dm_sync_map_format(m->source_map, full);
 
 	if (!r)
-		r = dm_sync_map_format(p->replica_map, false);
+		r = dm_sync_map_format(m->replica_map, false);
 	if (!r)
-		r = dm_sync_activity_format(p->activity, p->super.activity_epoch);
+		r = dm_sync_activity_format(m->activity, m->super.activity_epoch);
 	return r;
 }
 
@@ -129,63 +129,62 @@ static int format_maps(struct dm_sync_pair *p, bool full)
  * The superblock is written first, saying "maps lost"; so a crash in here
  * leaves a pair that copies everything, not a device that looks foreign.
  */
-static int format_blocks(struct dm_sync_pair *p, bool full)
+static int format_blocks(struct dm_sync_mirror *m, bool full)
 {
 	int r;
 
-	p->facts.maps_lost = true;
-	p->super.block.seq = 0;
-	p->super.block.home = 1;
-	r = dm_sync_super_write(p, NULL);
+	m->pair.facts.maps_lost = true;
+	m->super.block.seq = 0;
+	m->super.block.home = 1;
+	r = dm_sync_super_write(m, NULL);
 	if (!r)
-		r = dm_sync_super_write(p, NULL);	/* the other home */
+		r = dm_sync_super_write(m, NULL);	/* the other home */
 	if (!r)
-		r = format_maps(p, full);
-	p->facts.maps_lost = false;
+		r = format_maps(m, full);
+	m->pair.facts.maps_lost = false;
 	return r;
 }
 
-static int format_pair(struct dm_sync_pair *p, const struct dm_sync_config *c,
+static int format_pair(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 		       const char **why)
 {
 	struct dm_sync_step first, after;
+	u8 uuid[16];
 	int r;
 
-	if (c->have_uuid)
-		memcpy(p->meta.uuid, c->uuid, 16);
-	else
-		generate_random_uuid(p->meta.uuid);
-	p->super.map_epoch = get_random_u64() >> 1;
-	p->super.activity_epoch = p->super.map_epoch;
-	p->super.established = dm_sync_now();
-	p->super.detached = p->super.dissolved = p->super.restoring = false;
-	memset(&p->facts, 0, sizeof(p->facts));
-	p->state.sync_type = DM_SYNC_SYNC_TYPE_MIRROR;
-	p->state.copy_type = c->copy_type;
-	p->state.methodology = c->methodology;
+	generate_random_uuid(uuid);
+	dm_sync_mirror_identify(m, c->have_uuid ? c->uuid : uuid);
+	m->super.map_epoch = get_random_u64() >> 1;
+	m->super.activity_epoch = m->super.map_epoch;
+	m->super.established = dm_sync_now();
+	m->super.detached = m->super.dissolved = m->super.restoring = false;
+	memset(&m->pair.facts, 0, sizeof(m->pair.facts));
+	m->pair.state.sync_type = DM_SYNC_SYNC_TYPE_MIRROR;
+	m->pair.state.copy_type = c->copy_type;
+	m->pair.state.methodology = c->methodology;
 	/* Without a first copy, only what is written from now on is ever copied. */
 	if (c->assume_in_sync && c->methodology == DM_SYNC_COPY_METHODOLOGY_FULL_COPY)
-		p->state.methodology = DM_SYNC_COPY_METHODOLOGY_DIFFERENTIAL;
-	r = dm_sync_create_step(&p->state, c->stop_at, c->assume_in_sync, &first, &after);
+		m->pair.state.methodology = DM_SYNC_COPY_METHODOLOGY_DIFFERENTIAL;
+	r = dm_sync_create_step(&m->pair.state, c->stop_at, c->assume_in_sync, &first, &after);
 	if (r) {
 		*why = "this creation cannot stop at that state";
 		return r;
 	}
-	set_step(p, &first);
-	r = create_structures(p);
+	set_step(m, &first);
+	r = create_structures(m);
 	if (r) {
 		*why = "not enough memory for the maps";
 		return r;
 	}
-	r = format_blocks(p, !c->assume_in_sync);
+	r = format_blocks(m, !c->assume_in_sync);
 	if (r) {
 		*why = "the metadata device cannot be written";
 		return r;
 	}
-	set_step(p, &after);
+	set_step(m, &after);
 	if (after.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED) {
-		p->sync_time = dm_sync_now();
-		p->facts.ever_synced = p->facts.replica_consistent = true;
+		m->pair.sync_time = dm_sync_now();
+		m->pair.facts.ever_synced = m->pair.facts.replica_consistent = true;
 	}
 	return 0;
 }
@@ -196,145 +195,145 @@ static int format_pair(struct dm_sync_pair *p, const struct dm_sync_config *c,
 
 static void mark_active(void *context, u32 extent)
 {
-	struct dm_sync_pair *p = context;
-	unsigned int shift = p->extent_shift - p->region_shift;
+	struct dm_sync_mirror *m = context;
+	unsigned int shift = m->extent_shift - m->region_shift;
 	u64 region = (u64)extent << shift;
-	u64 end = min(region + (1ULL << shift), p->nr_regions);
+	u64 end = min(region + (1ULL << shift), m->nr_regions);
 
 	/*
 	 * In a restore a marked region is the replica's to give; all others hold
 	 * the source's truth and may differ on the replica.
 	 */
-	if (!p->super.restoring) {
-		dm_sync_map_set_range(p->source_map, region, end - 1);
+	if (!m->super.restoring) {
+		dm_sync_map_set_range(m->source_map, region, end - 1);
 		return;
 	}
 	for (; region < end; region++)
-		if (!dm_sync_map_test(p->source_map, region))
-			dm_sync_map_set(p->replica_map, region);
+		if (!dm_sync_map_test(m->source_map, region))
+			dm_sync_map_set(m->replica_map, region);
 }
 
-static void lose_maps(struct dm_sync_pair *p)
+static void lose_maps(struct dm_sync_mirror *m)
 {
 	DMERR("%s: the maps of changes are damaged: every region counts as changed",
-	      p->name);
-	p->facts.maps_lost = true;
-	dm_sync_map_set_all(p->source_map);
-	dm_sync_map_clear_all(p->replica_map);
+	      m->pair.name);
+	m->pair.facts.maps_lost = true;
+	dm_sync_map_set_all(m->source_map);
+	dm_sync_map_clear_all(m->replica_map);
 }
 
-static int load_maps(struct dm_sync_pair *p)
+static int load_maps(struct dm_sync_mirror *m)
 {
 	u64 lost = 0, more = 0;
-	int r = dm_sync_map_load(p->source_map, p->super.clean, &lost);
+	int r = dm_sync_map_load(m->source_map, m->super.clean, &lost);
 
 	if (!r)
-		r = dm_sync_map_load(p->replica_map, p->super.clean, &more);
+		r = dm_sync_map_load(m->replica_map, m->super.clean, &more);
 	if (r)
 		return r;
-	if (p->super.clean)
-		r = dm_sync_activity_load(p->activity, ~0ULL, mark_active, p);
+	if (m->super.clean)
+		r = dm_sync_activity_load(m->activity, ~0ULL, mark_active, m);
 	else
-		r = dm_sync_activity_load(p->activity, p->super.activity_epoch,
-					  mark_active, p);
-	if (r == -EUCLEAN && p->super.clean)
+		r = dm_sync_activity_load(m->activity, m->super.activity_epoch,
+					  mark_active, m);
+	if (r == -EUCLEAN && m->super.clean)
 		r = 0;
-	if ((r || lost || more) && !p->facts.maps_lost)
-		lose_maps(p);
-	else if (p->facts.maps_lost)
-		dm_sync_map_set_all(p->source_map);
+	if ((r || lost || more) && !m->pair.facts.maps_lost)
+		lose_maps(m);
+	else if (m->pair.facts.maps_lost)
+		dm_sync_map_set_all(m->source_map);
 	return 0;
 }
 
-static void apply_event(struct dm_sync_pair *p, enum dm_sync_event ev)
+static void apply_event(struct dm_sync_mirror *m, enum dm_sync_event ev)
 {
 	struct dm_sync_step to;
 
-	if (dm_sync_event_step(&p->state, &p->facts, ev, p->recovery == 0,
-			       dm_sync_map_count(p->source_map), &to))
-		set_step(p, &to);
+	if (dm_sync_event_step(&m->pair.state, &m->pair.facts, ev, m->recovery == 0,
+			       dm_sync_map_count(m->source_map), &to))
+		set_step(m, &to);
 }
 
 /* What a crash, or a shutdown, leaves of the state. */
-static void recover_state(struct dm_sync_pair *p, bool maps_were_lost)
+static void recover_state(struct dm_sync_mirror *m, bool maps_were_lost)
 {
-	bool marked = dm_sync_map_count(p->source_map);
+	bool marked = dm_sync_map_count(m->source_map);
 
 	/* Nobody knows any more which side is right where. */
-	if (p->facts.maps_lost && p->super.restoring) {
-		p->super.restoring = false;
-		p->facts.restore_incomplete = true;
+	if (m->pair.facts.maps_lost && m->super.restoring) {
+		m->super.restoring = false;
+		m->pair.facts.restore_incomplete = true;
 	}
-	apply_event(p, DM_SYNC_EV_CRASH_RECOVERY);
-	if (p->facts.maps_lost && !maps_were_lost) {
-		p->reason = DM_SYNC_REASON_METADATA_LOST;
-		p->reason_time = dm_sync_now();
-		apply_event(p, DM_SYNC_EV_MAPS_LOST);
-	} else if (!p->super.clean && marked &&
-		   p->state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED) {
-		p->reason = DM_SYNC_REASON_CRASH_RECOVERY;
-		p->reason_time = dm_sync_now();
+	apply_event(m, DM_SYNC_EV_CRASH_RECOVERY);
+	if (m->pair.facts.maps_lost && !maps_were_lost) {
+		m->pair.reason = DM_SYNC_REASON_METADATA_LOST;
+		m->pair.reason_time = dm_sync_now();
+		apply_event(m, DM_SYNC_EV_MAPS_LOST);
+	} else if (!m->super.clean && marked &&
+		   m->pair.state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED) {
+		m->pair.reason = DM_SYNC_REASON_CRASH_RECOVERY;
+		m->pair.reason_time = dm_sync_now();
 	}
-	if (p->super.restoring && p->state.copy_state == DM_SYNC_COPY_STATE_BROKEN)
-		p->facts.restore_incomplete = true;
-	if (p->state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED)
-		p->hold_released = true;
-	if (dm_sync_flow(&p->state) == DM_SYNC_FLOW_FORWARD) {
-		dm_sync_map_or(p->source_map, p->replica_map);
-		dm_sync_map_clear_all(p->replica_map);
-	} else if (dm_sync_map_count(p->replica_map) && !p->super.restoring) {
-		p->facts.replica_consistent = false;
+	if (m->super.restoring && m->pair.state.copy_state == DM_SYNC_COPY_STATE_BROKEN)
+		m->pair.facts.restore_incomplete = true;
+	if (m->pair.state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED)
+		m->hold_released = true;
+	if (dm_sync_flow(&m->pair.state) == DM_SYNC_FLOW_FORWARD) {
+		dm_sync_map_or(m->source_map, m->replica_map);
+		dm_sync_map_clear_all(m->replica_map);
+	} else if (dm_sync_map_count(m->replica_map) && !m->super.restoring) {
+		m->pair.facts.replica_consistent = false;
 	}
 }
 
-static int take_up(struct dm_sync_pair *p, const char **why)
+static int take_up(struct dm_sync_mirror *m, const char **why)
 {
-	bool formatting = p->facts.maps_lost &&
-			  p->state.progress == DM_SYNC_PROGRESS_STATUS_INITIALIZING;
-	bool lost_before = p->facts.maps_lost;
+	bool formatting = m->pair.facts.maps_lost &&
+			  m->pair.state.progress == DM_SYNC_PROGRESS_STATUS_INITIALIZING;
+	bool lost_before = m->pair.facts.maps_lost;
 	int r;
 
-	if (p->super.detached)
+	if (m->super.detached)
 		return 0;
-	r = create_structures(p);
+	r = create_structures(m);
 	if (r) {
 		*why = "not enough memory for the maps";
 		return r;
 	}
 	/* A crash before the maps were there: they are made now, all regions changed. */
-	r = formatting ? format_maps(p, true) : load_maps(p);
+	r = formatting ? format_maps(m, true) : load_maps(m);
 	if (r) {
 		*why = formatting ? "the metadata device cannot be written" :
 				    "the maps cannot be read";
 		return r;
 	}
 	if (formatting)
-		p->facts.maps_lost = lost_before = false;
-	recover_state(p, lost_before);
-	r = dm_sync_commit_maps(p, false);
+		m->pair.facts.maps_lost = lost_before = false;
+	recover_state(m, lost_before);
+	r = dm_sync_commit_maps(m, false);
 	if (r)
 		*why = "the metadata device cannot be written";
 	return r;
 }
 
-static int load(struct dm_sync_pair *p, const struct dm_sync_config *c,
+static int load(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 		const char **why)
 {
 	int r;
 
-	set_geometry(p, c->region_sectors);
-	p->super.buf = (void *)get_zeroed_page(GFP_KERNEL);
-	if (!p->super.buf) {
+	set_geometry(m, c->region_sectors);
+	m->super.buf = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!m->super.buf) {
 		*why = "not enough memory";
 		return -ENOMEM;
 	}
-	p->settled = true;		/* nothing flows yet */
-	r = dm_sync_super_probe(p, c, why);
+	m->settled = true;		/* nothing flows yet */
+	r = dm_sync_super_probe(m, c, why);
 	if (r < 0)
 		return r;
 	if (!r)
-		set_geometry(p, c->region_sectors);
-	r = r ? take_up(p, why) : format_pair(p, c, why);
+		set_geometry(m, c->region_sectors);
+	r = r ? take_up(m, why) : format_pair(m, c, why);
 	return r;
 }
 
@@ -342,66 +341,66 @@ static int load(struct dm_sync_pair *p, const struct dm_sync_config *c,
  * The four stations
  *--------------------------------------------------------------*/
 
-static void apply_config(struct dm_sync_pair *p, const struct dm_sync_config *c)
+static void apply_config(struct dm_sync_mirror *m, const struct dm_sync_config *c)
 {
-	p->state.priority = c->priority;
-	p->recovery = c->recovery;
-	p->hold = c->hold;
-	p->hold_max = c->hold_max;
-	spin_lock_irq(&p->resync.lock);
-	dm_sync_pace_set_priority(&p->resync.pace, ktime_get_ns(), c->priority);
-	dm_sync_pace_set_rate(&p->resync.pace, ktime_get_ns(), c->rate);
-	spin_unlock_irq(&p->resync.lock);
+	m->pair.state.priority = c->priority;
+	m->recovery = c->recovery;
+	m->hold = c->hold;
+	m->hold_max = c->hold_max;
+	spin_lock_irq(&m->resync.lock);
+	dm_sync_pace_set_priority(&m->resync.pace, ktime_get_ns(), c->priority);
+	dm_sync_pace_set_rate(&m->resync.pace, ktime_get_ns(), c->rate);
+	spin_unlock_irq(&m->resync.lock);
 }
 
-static int load_once(struct dm_sync_pair *p, const struct dm_sync_config *c,
+static int load_once(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 		     const char **why)
 {
 	int r;
 
-	if (p->loaded) {
-		if (p->sectors == p->ti->len &&
-		    p->super.region_sectors == c->region_sectors)
+	if (m->loaded) {
+		if (m->sectors == m->ti->len &&
+		    m->super.region_sectors == c->region_sectors)
 			return 0;
 		*why = "size and region size of a pair with metadata cannot be changed by a reload";
 		return -EINVAL;
 	}
-	if (p->super.detached)
+	if (m->super.detached)
 		return 0;
-	p->sectors = p->ti->len;
-	dm_sync_pace_init(&p->resync.pace, c->priority, c->rate);
-	r = load(p, c, why);
+	m->sectors = m->ti->len;
+	dm_sync_pace_init(&m->resync.pace, c->priority, c->rate);
+	r = load(m, c, why);
 	if (r) {
-		dm_sync_pair_unload(p);
-		p->super.detached = p->super.dissolved = p->super.restoring = false;
+		dm_sync_mirror_unload(m);
+		m->super.detached = m->super.dissolved = m->super.restoring = false;
 		return r;
 	}
-	p->loaded = !p->super.detached;
+	m->loaded = !m->super.detached;
 	return 0;
 }
 
 /* The disk learns that writes may be under way from now on. */
-static int open_for_writes(struct dm_sync_pair *p, const char **why)
+static int open_for_writes(struct dm_sync_mirror *m, const char **why)
 {
-	u64 epoch = p->super.activity_epoch + 1;
+	u64 epoch = m->super.activity_epoch + 1;
 	int r;
 
-	if (p->armed)
+	if (m->armed)
 		return 0;
-	p->super.clean = false;
-	p->super.activity_epoch = epoch;
-	dm_sync_activity_reset(p->activity, epoch);
-	r = dm_sync_super_write(p, NULL);
+	m->super.clean = false;
+	m->super.activity_epoch = epoch;
+	dm_sync_activity_reset(m->activity, epoch);
+	r = dm_sync_super_write(m, NULL);
 	if (r)
 		*why = "the metadata device cannot be written";
 	else
-		p->armed = true;
+		m->armed = true;
 	return r;
 }
 
 /**
- * dm_sync_pair_activate - load the pair, or take it up again
- * @p: the pair
+ * dm_sync_mirror_activate - load the pair, or take it up again
+ * @m: the mirror
  * @ti: the table instance that becomes live
  * @source: its device
  * @replica: its device
@@ -412,171 +411,168 @@ static int open_for_writes(struct dm_sync_pair *p, const char **why)
  * Return: 0 or a negative errno, with the reason logged; the device then stays
  * suspended and nothing was changed, but for a format that was under way.
  */
-int dm_sync_pair_activate(struct dm_sync_pair *p, struct dm_target *ti,
-			  struct block_device *source,
-			  struct block_device *replica,
-			  struct block_device *meta,
-			  struct dm_sync_config *c)
+int dm_sync_mirror_activate(struct dm_sync_mirror *m, struct dm_target *ti,
+			    struct block_device *source,
+			    struct block_device *replica,
+			    struct block_device *meta,
+			    struct dm_sync_config *c)
 {
 	const char *why = "out of memory";
-	bool fresh = p->config != c;
+	bool fresh = m->config != c;
 	int r;
 
-	dm_copy_name_and_uuid(p->md, p->name, NULL);
-	p->ti = ti;
-	p->source = source;
-	p->replica = replica;
-	p->source_dev = source->bd_dev;
-	p->replica_dev = replica->bd_dev;
-	p->meta.bdev = meta;
-	r = load_once(p, c, &why);
-	if (!r && !p->super.detached)
-		r = open_for_writes(p, &why);
+	dm_copy_name_and_uuid(m->pair.md, m->pair.name, NULL);
+	m->ti = ti;
+	m->source = source;
+	m->replica = replica;
+	m->pair.source_dev = source->bd_dev;
+	m->pair.replica_dev = replica->bd_dev;
+	m->meta.bdev = meta;
+	r = load_once(m, c, &why);
+	if (!r && !m->super.detached)
+		r = open_for_writes(m, &why);
 	if (r) {
-		DMERR("%s: cannot activate: %s", p->name, why);
-		p->ti = NULL;
+		DMERR("%s: cannot activate: %s", m->pair.name, why);
+		m->ti = NULL;
 		return r;
 	}
-	p->config = c;
+	m->config = c;
 	if (fresh)
-		apply_config(p, c);
+		apply_config(m, c);
 	c->format = false;		/* once */
-	if (p->super.detached && !p->passthrough) {
-		DMWARN("%s: the pair was %s: the source is passed through", p->name,
-		       p->super.dissolved ? "dissolved" : "detached");
-		p->passthrough = true;
+	if (m->super.detached && !m->passthrough) {
+		DMWARN("%s: the pair was %s: the source is passed through", m->pair.name,
+		       m->super.dissolved ? "dissolved" : "detached");
+		m->passthrough = true;
 	}
 	return 0;
 }
 
 /**
- * dm_sync_pair_resume - let it run
- * @p: the pair, activated
+ * dm_sync_mirror_resume - let it run
+ * @m: the mirror, activated
  *
  * Context: resume; may sleep; host I/O comes when it returns.
  */
-void dm_sync_pair_resume(struct dm_sync_pair *p)
+void dm_sync_mirror_resume(struct dm_sync_mirror *m)
 {
-	struct dm_sync_facts f;
-
-	WRITE_ONCE(p->requeue, false);
-	if (p->passthrough)
+	WRITE_ONCE(m->requeue, false);
+	if (m->passthrough)
 		return;
-	spin_lock_irq(&p->lock);
-	dm_sync_facts_now(p, &f);
-	WRITE_ONCE(p->door_access, dm_sync_door(&p->state, &f));
-	spin_unlock_irq(&p->lock);
-	dm_sync_enter_state(p);
-	spin_lock_irq(&p->lock);
-	p->live = true;
-	spin_unlock_irq(&p->lock);
-	dm_sync_commit_kick(p);		/* replica writes that waited for us */
-	dm_sync_pair_register(p);
+	spin_lock_irq(&m->pair.lock);
+	dm_sync_pair_set_door(&m->pair);
+	spin_unlock_irq(&m->pair.lock);
+	dm_sync_enter_state(m);
+	spin_lock_irq(&m->pair.lock);
+	m->pair.live = true;
+	spin_unlock_irq(&m->pair.lock);
+	dm_sync_commit_kick(m);		/* replica writes that waited for us */
+	dm_sync_mirror_register(m);
 }
 
 /**
- * dm_sync_pair_presuspend - stop what would keep host I/O from ending
- * @p: the pair
+ * dm_sync_mirror_presuspend - stop what would keep host I/O from ending
+ * @m: the mirror
  *
  * Context: presuspend; host I/O still comes; may sleep.
  */
-void dm_sync_pair_presuspend(struct dm_sync_pair *p)
+void dm_sync_mirror_presuspend(struct dm_sync_mirror *m)
 {
-	bool requeue = dm_noflush_suspending(p->ti);
+	bool requeue = dm_noflush_suspending(m->ti);
 	struct bio_list parked;
 
-	spin_lock_irq(&p->lock);
-	p->live = false;
-	spin_unlock_irq(&p->lock);
-	if (p->passthrough)
+	spin_lock_irq(&m->pair.lock);
+	m->pair.live = false;
+	spin_unlock_irq(&m->pair.lock);
+	if (m->passthrough)
 		return;
-	cancel_delayed_work_sync(&p->hold_work);
-	cancel_delayed_work_sync(&p->probe_work);
-	flush_workqueue(p->conductor);
-	dm_sync_resync_stop(p);
-	if (!p->gate.closed)
+	cancel_delayed_work_sync(&m->hold_work);
+	cancel_delayed_work_sync(&m->probe_work);
+	flush_workqueue(m->conductor);
+	dm_sync_resync_stop(m);
+	if (!m->gate.closed)
 		return;
 	/* Held writes: back to device-mapper, or let go and tracked. */
 	if (requeue)
-		WRITE_ONCE(p->requeue, true);
+		WRITE_ONCE(m->requeue, true);
 	else
-		p->hold_released = true;
-	dm_sync_gate_open(&p->gate, &parked);
+		m->hold_released = true;
+	dm_sync_gate_open(&m->gate, &parked);
 	if (requeue)
 		dm_sync_io_requeue(&parked);
 	else
-		dm_sync_io_restart(p, &parked);
+		dm_sync_io_restart(m, &parked);
 }
 
 /**
- * dm_sync_pair_presuspend_undo - the suspend does not come after all
- * @p: the pair
+ * dm_sync_mirror_presuspend_undo - the suspend does not come after all
+ * @m: the mirror
  *
  * Context: presuspend_undo; host I/O goes on; may sleep.
  */
-void dm_sync_pair_presuspend_undo(struct dm_sync_pair *p)
+void dm_sync_mirror_presuspend_undo(struct dm_sync_mirror *m)
 {
 	/* Writes have passed since the gate was opened: hold no more. */
-	if (p->requeue)
-		p->hold_released = true;
-	WRITE_ONCE(p->requeue, false);
-	if (p->passthrough)
+	if (m->requeue)
+		m->hold_released = true;
+	WRITE_ONCE(m->requeue, false);
+	if (m->passthrough)
 		return;
-	flush_workqueue(p->conductor);
-	dm_sync_ops_restart(p);
-	spin_lock_irq(&p->lock);
-	p->live = true;
-	spin_unlock_irq(&p->lock);
+	flush_workqueue(m->conductor);
+	dm_sync_ops_restart(m);
+	spin_lock_irq(&m->pair.lock);
+	m->pair.live = true;
+	spin_unlock_irq(&m->pair.lock);
 }
 
 /* Everything is on the disks: a clean end.  Any doubt leaves it unclean. */
-static void close_for_writes(struct dm_sync_pair *p)
+static void close_for_writes(struct dm_sync_mirror *m)
 {
-	if (!p->armed || p->meta_failed)
+	if (!m->armed || m->meta_failed)
 		return;
 	/* Flushes both sides where that is owed; a failure breaks the pair. */
-	if (dm_sync_settle_sides(p) || dm_sync_commit_maps(p, true))
+	if (dm_sync_settle_sides(m) || dm_sync_commit_maps(m, true))
 		return;
-	mutex_lock(&p->commit_lock);
-	p->armed = false;	/* no replica write marks anything from here on */
-	mutex_unlock(&p->commit_lock);
-	p->super.clean = true;
-	if (!dm_sync_commit_maps(p, true) && !dm_sync_super_write(p, NULL))
+	mutex_lock(&m->commit_lock);
+	m->armed = false;	/* no replica write marks anything from here on */
+	mutex_unlock(&m->commit_lock);
+	m->super.clean = true;
+	if (!dm_sync_commit_maps(m, true) && !dm_sync_super_write(m, NULL))
 		return;
-	p->super.clean = false;
-	p->armed = true;
+	m->super.clean = false;
+	m->armed = true;
 }
 
 /**
- * dm_sync_pair_postsuspend - no host I/O any more: make all durable
- * @p: the pair
+ * dm_sync_mirror_postsuspend - no host I/O any more: make all durable
+ * @m: the mirror
  *
  * Context: postsuspend; may sleep.
  */
-void dm_sync_pair_postsuspend(struct dm_sync_pair *p)
+void dm_sync_mirror_postsuspend(struct dm_sync_mirror *m)
 {
-	if (p->loaded) {
-		dm_sync_ops_stop(p);
-		close_for_writes(p);
-		flush_workqueue(p->conductor);
-		cancel_delayed_work_sync(&p->hold_work);
-		cancel_delayed_work_sync(&p->probe_work);
-		flush_workqueue(p->conductor);
+	if (m->loaded) {
+		dm_sync_ops_stop(m);
+		close_for_writes(m);
+		flush_workqueue(m->conductor);
+		cancel_delayed_work_sync(&m->hold_work);
+		cancel_delayed_work_sync(&m->probe_work);
+		flush_workqueue(m->conductor);
 	}
-	p->ti = NULL;
+	m->ti = NULL;
 }
 
 /**
- * dm_sync_pair_forget_config - a table instance with this configuration goes
- * @p: the pair
+ * dm_sync_mirror_forget_config - a table instance with this configuration goes
+ * @m: the mirror
  * @c: its configuration
  *
  * Context: destructor.
  */
-void dm_sync_pair_forget_config(struct dm_sync_pair *p, struct dm_sync_config *c)
+void dm_sync_mirror_forget_config(struct dm_sync_mirror *m, struct dm_sync_config *c)
 {
-	spin_lock_irq(&p->lock);
-	if (p->config == c)
-		p->config = NULL;
-	spin_unlock_irq(&p->lock);
+	spin_lock_irq(&m->pair.lock);
+	if (m->config == c)
+		m->config = NULL;
+	spin_unlock_irq(&m->pair.lock);
 }

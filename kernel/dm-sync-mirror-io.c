@@ -42,7 +42,7 @@
 enum { IO_READ, IO_WRITE, IO_FLUSH };
 
 struct dm_sync_io {
-	struct dm_sync_pair *pair;
+	struct dm_sync_mirror *mirror;
 	struct dm_sync_waiter waiter;
 	struct dm_sync_range range;
 	struct bvec_iter iter;		/* as the host sent it */
@@ -93,25 +93,25 @@ sector_t dm_sync_io_last(struct bio *bio)
  * Accounting: what pacing and the counters need
  *--------------------------------------------------------------*/
 
-static void account_start(struct dm_sync_pair *p, bool write)
+static void account_start(struct dm_sync_mirror *m, bool write)
 {
-	this_cpu_inc(p->counts->started);
+	this_cpu_inc(m->counts->started);
 	if (write)
-		this_cpu_inc(p->counts->writes);
+		this_cpu_inc(m->counts->writes);
 	else
-		this_cpu_inc(p->counts->reads);
+		this_cpu_inc(m->counts->reads);
 }
 
-static void account_end(struct dm_sync_pair *p)
+static void account_end(struct dm_sync_mirror *m)
 {
-	this_cpu_inc(p->counts->ended);
-	if (READ_ONCE(p->last_io) != jiffies)
-		WRITE_ONCE(p->last_io, jiffies);
+	this_cpu_inc(m->counts->ended);
+	if (READ_ONCE(m->last_io) != jiffies)
+		WRITE_ONCE(m->last_io, jiffies);
 }
 
 /**
  * dm_sync_io_inflight - host I/O now in flight
- * @p: the pair
+ * @m: the mirror
  * @reads: out, may be NULL: reads so far
  * @writes: out, may be NULL: writes, discards and flushes so far
  *
@@ -119,15 +119,15 @@ static void account_end(struct dm_sync_pair *p)
  *
  * Context: any.
  */
-unsigned int dm_sync_io_inflight(struct dm_sync_pair *p, u64 *reads, u64 *writes)
+unsigned int dm_sync_io_inflight(struct dm_sync_mirror *m, u64 *reads, u64 *writes)
 {
 	u64 r = 0, w = 0, started = 0, ended = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		ended += READ_ONCE(per_cpu_ptr(p->counts, cpu)->ended);
+		ended += READ_ONCE(per_cpu_ptr(m->counts, cpu)->ended);
 	for_each_possible_cpu(cpu) {
-		struct dm_sync_counts *c = per_cpu_ptr(p->counts, cpu);
+		struct dm_sync_counts *c = per_cpu_ptr(m->counts, cpu);
 
 		started += READ_ONCE(c->started);
 		r += READ_ONCE(c->reads);
@@ -146,7 +146,7 @@ unsigned int dm_sync_io_inflight(struct dm_sync_pair *p, u64 *reads, u64 *writes
 
 /**
  * dm_sync_range_marked - is any region of the range marked in the source map?
- * @p: the pair
+ * @m: the mirror
  * @sector: first sector
  * @sectors: length, at least 1
  * @all: out: every region is, and no copy has passed any of the sectors
@@ -157,17 +157,17 @@ unsigned int dm_sync_io_inflight(struct dm_sync_pair *p, u64 *reads, u64 *writes
  *
  * Context: any; holding the range, if the answer is to stay true.
  */
-bool dm_sync_range_marked(struct dm_sync_pair *p, sector_t sector,
+bool dm_sync_range_marked(struct dm_sync_mirror *m, sector_t sector,
 			  unsigned int sectors, bool *all)
 {
-	u64 first = dm_sync_region_of(p, sector);
-	u64 last = dm_sync_region_of(p, sector + sectors - 1);
-	u64 partial = READ_ONCE(p->resync.partial);
-	bool any = dm_sync_map_next(p->source_map, first) <= last;
+	u64 first = dm_sync_region_of(m, sector);
+	u64 last = dm_sync_region_of(m, sector + sectors - 1);
+	u64 partial = READ_ONCE(m->resync.partial);
+	bool any = dm_sync_map_next(m->source_map, first) <= last;
 
-	*all = any && dm_sync_map_next_clear(p->source_map, first, last + 1) > last;
+	*all = any && dm_sync_map_next_clear(m->source_map, first, last + 1) > last;
 	if (*all && partial >= first && partial <= last &&
-	    sector < READ_ONCE(p->resync.issued))
+	    sector < READ_ONCE(m->resync.issued))
 		*all = false;
 	return any;
 }
@@ -177,12 +177,12 @@ bool dm_sync_range_marked(struct dm_sync_pair *p, sector_t sector,
  * is marked already and must stay so when its last piece arrives (rule C3 of
  * Documentation/proofs/copy.rst): under the lock that the arrival takes.
  */
-static void mark_range(struct dm_sync_pair *p, struct dm_sync_map *map,
+static void mark_range(struct dm_sync_mirror *m, struct dm_sync_map *map,
 		       struct dm_sync_io *io)
 {
-	struct dm_sync_resync *rs = &p->resync;
-	u64 first = dm_sync_region_of(p, io->sector);
-	u64 last = dm_sync_region_of(p, io->sector + io->sectors - 1);
+	struct dm_sync_resync *rs = &m->resync;
+	u64 first = dm_sync_region_of(m, io->sector);
+	u64 last = dm_sync_region_of(m, io->sector + io->sectors - 1);
 	u64 partial = READ_ONCE(rs->partial);
 	unsigned long flags;
 
@@ -197,9 +197,9 @@ static void mark_range(struct dm_sync_pair *p, struct dm_sync_map *map,
 }
 
 /* Where a write that one side misses is remembered: see the head of -ops.c. */
-static struct dm_sync_map *missed_map(struct dm_sync_pair *p)
+static struct dm_sync_map *missed_map(struct dm_sync_mirror *m)
 {
-	return READ_ONCE(p->redirect) ? p->replica_map : p->source_map;
+	return READ_ONCE(m->redirect) ? m->replica_map : m->source_map;
 }
 
 /*----------------------------------------------------------------
@@ -215,89 +215,89 @@ static void io_finish(struct dm_sync_io *io, blk_status_t status)
 	bio_endio(bio);
 }
 
-static void io_defer(struct dm_sync_pair *p, struct bio_list *list, struct bio *bio)
+static void io_defer(struct dm_sync_mirror *m, struct bio_list *list, struct bio *bio)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&p->io_lock, flags);
+	spin_lock_irqsave(&m->io_lock, flags);
 	bio_list_add(list, bio);
-	spin_unlock_irqrestore(&p->io_lock, flags);
+	spin_unlock_irqrestore(&m->io_lock, flags);
 }
 
 /*
  * To be acknowledged when the failure is durable.  Once the lock is given free
  * the conductor may end the bio, and with it what kept the pair alive.
  */
-static void io_unacked(struct dm_sync_pair *p, struct dm_sync_io *io, u32 reason)
+static void io_unacked(struct dm_sync_mirror *m, struct dm_sync_io *io, u32 reason)
 {
 	unsigned long flags;
 
-	spin_lock_irqsave(&p->io_lock, flags);
-	bio_list_add(&p->unacked, bio_of(io));
+	spin_lock_irqsave(&m->io_lock, flags);
+	bio_list_add(&m->unacked, bio_of(io));
 	if (reason == DM_SYNC_REASON_REPLICA_FLUSH_ERROR)
-		dm_sync_break_flush(p, reason);
+		dm_sync_break_flush(m, reason);
 	else
-		dm_sync_break(p, reason);
-	spin_unlock_irqrestore(&p->io_lock, flags);
+		dm_sync_break(m, reason);
+	spin_unlock_irqrestore(&m->io_lock, flags);
 }
 
 /* Give back what the stations gave, in reverse. */
 static void io_release(struct dm_sync_io *io, bool flushed_later)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
 	if (io->ranged) {
 		io->ranged = false;
-		dm_sync_range_unlock(p->ranges, &io->range);
+		dm_sync_range_unlock(m->ranges, &io->range);
 	}
 	if (io->counted) {
 		io->counted = false;
-		if (dm_sync_activity_put(p->activity, io->waiter.extent, flushed_later))
-			dm_sync_commit_kick(p);
+		if (dm_sync_activity_put(m->activity, io->waiter.extent, flushed_later))
+			dm_sync_commit_kick(m);
 	}
 	if (io->gated) {
 		io->gated = false;
-		dm_sync_gate_leave(&p->gate, io->gen);
+		dm_sync_gate_leave(&m->gate, io->gen);
 	}
 }
 
 /* Both sides took the flush: the regions written before it may be forgotten. */
 static bool flush_done(struct dm_sync_io *io, blk_status_t *status)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
 	if (io->replicated && io->replica_status) {
-		atomic64_inc(&p->replica_errors);
+		atomic64_inc(&m->replica_errors);
 		io->source_status = *status;
 		io_release(io, false);
-		io_unacked(p, io, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+		io_unacked(m, io, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
 		return false;
 	}
 	if (*status) {
-		atomic64_inc(&p->source_errors);
-		dm_sync_break_flush(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+		atomic64_inc(&m->source_errors);
+		dm_sync_break_flush(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 	} else if (io->replicated) {
-		dm_sync_activity_flush_end(p->activity, io->flush);
+		dm_sync_activity_flush_end(m->activity, io->flush);
 	}
 	/* It may have made room for writes that wait to be marked. */
-	if (!READ_ONCE(p->passthrough) && dm_sync_activity_wants_commit(p->activity))
-		dm_sync_commit_kick(p);
+	if (!READ_ONCE(m->passthrough) && dm_sync_activity_wants_commit(m->activity))
+		dm_sync_commit_kick(m);
 	io_release(io, false);
 	return true;
 }
 
 static bool write_failed_on_replica(struct dm_sync_io *io, blk_status_t status)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
-	atomic64_inc(&p->replica_errors);
+	atomic64_inc(&m->replica_errors);
 	io->source_status = status;
-	if (READ_ONCE(p->redirect))
+	if (READ_ONCE(m->redirect))
 		io->again = true;
 	else
-		mark_range(p, p->source_map, io);
+		mark_range(m, m->source_map, io);
 	io_release(io, false);
-	io_unacked(p, io, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
+	io_unacked(m, io, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
 	return false;
 }
 
@@ -305,9 +305,9 @@ static bool write_failed_on_replica(struct dm_sync_io *io, blk_status_t status)
  * A write that could not be marked may be acknowledged only when the disk says
  * Broken, or cannot be made to (M-degraded).
  */
-static bool unmarked_is_known(struct dm_sync_pair *p)
+static bool unmarked_is_known(struct dm_sync_mirror *m)
 {
-	return READ_ONCE(p->passthrough) || READ_ONCE(p->meta_failed);
+	return READ_ONCE(m->passthrough) || READ_ONCE(m->meta_failed);
 }
 
 /*
@@ -317,20 +317,20 @@ static bool unmarked_is_known(struct dm_sync_pair *p)
  */
 static bool write_done(struct dm_sync_io *io, blk_status_t *status)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
 	if (io->replicated && io->replica_status)
 		return write_failed_on_replica(io, *status);
 	if (unlikely(*status)) {
-		atomic64_inc(&p->source_errors);
+		atomic64_inc(&m->source_errors);
 		if (io->replicated)
-			mark_range(p, missed_map(p), io);
-		dm_sync_break(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+			mark_range(m, missed_map(m), io);
+		dm_sync_break(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 	}
-	if (unlikely(!io->counted) && !unmarked_is_known(p)) {
+	if (unlikely(!io->counted) && !unmarked_is_known(m)) {
 		io->source_status = *status;
 		io_release(io, false);
-		io_unacked(p, io, DM_SYNC_REASON_METADATA_FAILED);
+		io_unacked(m, io, DM_SYNC_REASON_METADATA_FAILED);
 		return false;
 	}
 	io_release(io, io->replicated);
@@ -348,17 +348,17 @@ static bool unsupported(blk_status_t status)
  */
 static bool zeroes_refused(struct dm_sync_io *io, blk_status_t status)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
 	if (io->kind != IO_WRITE || (io->opf & REQ_OP_MASK) != REQ_OP_WRITE_ZEROES ||
-	    io->zeroed || READ_ONCE(p->passthrough))
+	    io->zeroed || READ_ONCE(m->passthrough))
 		return false;
 	if (!unsupported(status) && !(io->replicated && unsupported(io->replica_status)))
 		return false;
 	io->zeroed = true;
 	io->source_status = status;
-	io_defer(p, &p->zeroes, bio_of(io));
-	queue_work(p->io_wq, &p->zero_work);
+	io_defer(m, &m->zeroes, bio_of(io));
+	queue_work(m->io_wq, &m->zero_work);
 	return true;
 }
 
@@ -381,17 +381,17 @@ static bool io_done(struct dm_sync_io *io, blk_status_t *status)
 					   write_done(io, status);
 
 	if (done)
-		account_end(io->pair);
+		account_end(io->mirror);
 	return done;
 }
 
-static void zero_by_hand(struct dm_sync_pair *p, struct bio *bio)
+static void zero_by_hand(struct dm_sync_mirror *m, struct bio *bio)
 {
 	struct dm_sync_io *io = io_of(bio);
-	blk_status_t status = write_zeroes(io, p->source, io->source_status);
+	blk_status_t status = write_zeroes(io, m->source, io->source_status);
 
 	if (io->replicated)
-		io->replica_status = write_zeroes(io, p->replica, io->replica_status);
+		io->replica_status = write_zeroes(io, m->replica, io->replica_status);
 	if (io_done(io, &status))
 		io_finish(io, status);
 }
@@ -417,39 +417,39 @@ static void replica_endio(struct bio *clone)
  */
 static bool read_from_replica(struct dm_sync_io *io)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 	bool all;
 
-	if (io->again || READ_ONCE(p->flow) != DM_SYNC_FLOW_FORWARD ||
-	    dm_sync_range_marked(p, io->sector, io->sectors, &all))
+	if (io->again || READ_ONCE(m->flow) != DM_SYNC_FLOW_FORWARD ||
+	    dm_sync_range_marked(m, io->sector, io->sectors, &all))
 		return false;
 	io->again = true;
-	io_defer(p, &p->retry, bio_of(io));
-	queue_work(p->io_wq, &p->ready_work);
+	io_defer(m, &m->retry, bio_of(io));
+	queue_work(m->io_wq, &m->ready_work);
 	return true;
 }
 
 static int read_end_io(struct dm_sync_io *io, blk_status_t *error)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
 	if (unlikely(*error)) {
 		if (io->again || io->replicated)
-			atomic64_inc(&p->replica_errors);
+			atomic64_inc(&m->replica_errors);
 		else
-			atomic64_inc(&p->source_errors);
+			atomic64_inc(&m->source_errors);
 		if (!io->replicated && read_from_replica(io))
 			return DM_ENDIO_INCOMPLETE;
 	} else if (io->again) {
-		atomic64_inc(&p->reads_from_replica);
+		atomic64_inc(&m->reads_from_replica);
 	}
-	account_end(p);
+	account_end(m);
 	return DM_ENDIO_DONE;
 }
 
 /**
  * dm_sync_mirror_end_io - the half of a host bio that went to the source is over
- * @p: the pair
+ * @m: the mirror
  * @bio: the bio
  * @error: in, out: its status
  *
@@ -458,7 +458,7 @@ static int read_end_io(struct dm_sync_io *io, blk_status_t *error)
  * Context: interrupt.
  * Return: DM_ENDIO_DONE or DM_ENDIO_INCOMPLETE.
  */
-int dm_sync_mirror_end_io(struct dm_sync_pair *p, struct bio *bio, blk_status_t *error)
+int dm_sync_mirror_end_io(struct dm_sync_mirror *m, struct bio *bio, blk_status_t *error)
 {
 	struct dm_sync_io *io = io_of(bio);
 
@@ -474,22 +474,22 @@ int dm_sync_mirror_end_io(struct dm_sync_pair *p, struct bio *bio, blk_status_t 
 
 /**
  * dm_sync_io_ack - the failure is durable: tell the hosts whose writes met it
- * @p: the pair
+ * @m: the mirror
  *
  * Writes that the replica missed during a restore are sent again instead.
  *
  * Context: the conductor.
  */
-void dm_sync_io_ack(struct dm_sync_pair *p)
+void dm_sync_io_ack(struct dm_sync_mirror *m)
 {
 	struct bio_list bios, again;
 	struct bio *bio;
 
 	bio_list_init(&again);
-	spin_lock_irq(&p->io_lock);
-	bios = p->unacked;
-	bio_list_init(&p->unacked);
-	spin_unlock_irq(&p->io_lock);
+	spin_lock_irq(&m->io_lock);
+	bios = m->unacked;
+	bio_list_init(&m->unacked);
+	spin_unlock_irq(&m->io_lock);
 
 	while ((bio = bio_list_pop(&bios))) {
 		struct dm_sync_io *io = io_of(bio);
@@ -499,10 +499,10 @@ void dm_sync_io_ack(struct dm_sync_pair *p)
 			bio_list_add(&again, bio);
 			continue;
 		}
-		account_end(p);
+		account_end(m);
 		io_finish(io, io->source_status);
 	}
-	dm_sync_io_restart(p, &again);
+	dm_sync_io_restart(m, &again);
 }
 
 /*----------------------------------------------------------------
@@ -511,14 +511,14 @@ void dm_sync_io_ack(struct dm_sync_pair *p)
 
 static void submit_clone(struct dm_sync_io *io)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 	struct bio *bio = bio_of(io), *clone;
 
 	if (io->kind == IO_FLUSH) {
-		clone = bio_alloc_bioset(p->replica, 0, REQ_OP_WRITE | REQ_PREFLUSH,
-					 GFP_NOIO, &p->bs);
+		clone = bio_alloc_bioset(m->replica, 0, REQ_OP_WRITE | REQ_PREFLUSH,
+					 GFP_NOIO, &m->bs);
 	} else {
-		clone = bio_alloc_clone(p->replica, bio, GFP_NOIO, &p->bs);
+		clone = bio_alloc_clone(m->replica, bio, GFP_NOIO, &m->bs);
 		clone->bi_opf &= ~(REQ_NOWAIT | REQ_POLLED);
 	}
 	clone->bi_private = io;
@@ -534,11 +534,11 @@ static void submit_clone(struct dm_sync_io *io)
  */
 static bool brought_back(struct dm_sync_io *io)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
-	return dm_sync_map_clears_durable(p->source_map,
-					  dm_sync_region_of(p, io->sector),
-					  dm_sync_region_of(p, io->sector + io->sectors - 1));
+	return dm_sync_map_clears_durable(m->source_map,
+					  dm_sync_region_of(m, io->sector),
+					  dm_sync_region_of(m, io->sector + io->sectors - 1));
 }
 
 /*
@@ -547,17 +547,17 @@ static bool brought_back(struct dm_sync_io *io)
  */
 static bool write_issue(struct dm_sync_io *io)
 {
-	struct dm_sync_pair *p = io->pair;
-	enum dm_sync_flow flow = READ_ONCE(p->flow);
+	struct dm_sync_mirror *m = io->mirror;
+	enum dm_sync_flow flow = READ_ONCE(m->flow);
 	bool all, marked;
 
 	io->replicated = false;
 	io->replica_status = BLK_STS_OK;
 	atomic_set(&io->pending, 1);
-	if (READ_ONCE(p->passthrough))
+	if (READ_ONCE(m->passthrough))
 		return true;
 
-	marked = dm_sync_range_marked(p, io->sector, io->sectors, &all);
+	marked = dm_sync_range_marked(m, io->sector, io->sectors, &all);
 	switch (flow) {
 	case DM_SYNC_FLOW_FORWARD:
 		io->replicated = !all;
@@ -566,17 +566,17 @@ static bool write_issue(struct dm_sync_io *io)
 		io->replicated = true;
 		break;
 	case DM_SYNC_FLOW_NONE:
-		if (READ_ONCE(p->redirect) && (marked || !brought_back(io))) {
-			trace_dm_sync_map(p->id, bio_of(io), DM_SYNC_TRACE_RESTORE);
+		if (READ_ONCE(m->redirect) && (marked || !brought_back(io))) {
+			trace_dm_sync_map(m->pair.id, bio_of(io), DM_SYNC_TRACE_RESTORE);
 			io->ranged = false;
-			dm_sync_range_unlock(p->ranges, &io->range);
-			dm_sync_resync_demand(p, bio_of(io));
+			dm_sync_range_unlock(m->ranges, &io->range);
+			dm_sync_resync_demand(m, bio_of(io));
 			return false;
 		}
-		mark_range(p, missed_map(p), io);
+		mark_range(m, missed_map(m), io);
 		break;
 	}
-	trace_dm_sync_map(p->id, bio_of(io), io->replicated ?
+	trace_dm_sync_map(m->pair.id, bio_of(io), io->replicated ?
 			  DM_SYNC_TRACE_BOTH : DM_SYNC_TRACE_SOURCE);
 	if (io->replicated)
 		submit_clone(io);
@@ -587,10 +587,10 @@ static bool write_issue(struct dm_sync_io *io)
 static void range_granted(struct dm_sync_range *r)
 {
 	struct dm_sync_io *io = container_of(r, struct dm_sync_io, range);
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
-	io_defer(p, &p->ready, bio_of(io));
-	queue_work(p->io_wq, &p->ready_work);
+	io_defer(m, &m->ready, bio_of(io));
+	queue_work(m->io_wq, &m->ready_work);
 }
 
 static bool write_range(struct dm_sync_io *io)
@@ -599,7 +599,7 @@ static bool write_range(struct dm_sync_io *io)
 	io->range.last = io->sector + io->sectors - 1;
 	io->range.granted = range_granted;
 	io->ranged = true;
-	return dm_sync_range_lock(io->pair->ranges, &io->range);
+	return dm_sync_range_lock(io->mirror->ranges, &io->range);
 }
 
 /*
@@ -612,40 +612,40 @@ static void write_marked(struct dm_sync_waiter *w, int error)
 
 	io->counted = !error;
 	/* First, so that no write without a mark goes to both sides. */
-	if (error && !READ_ONCE(io->pair->meta_failed))
-		dm_sync_break(io->pair, DM_SYNC_REASON_METADATA_FAILED);
+	if (error && !READ_ONCE(io->mirror->meta_failed))
+		dm_sync_break(io->mirror, DM_SYNC_REASON_METADATA_FAILED);
 	if (write_range(io))
 		range_granted(&io->range);
 }
 
 static bool write_mark(struct dm_sync_io *io)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
 	/* The gate was closed when this changed; there may be no structures. */
-	if (READ_ONCE(p->passthrough))
+	if (READ_ONCE(m->passthrough))
 		return true;
-	io->waiter.extent = dm_sync_extent_of(p, io->sector);
+	io->waiter.extent = dm_sync_extent_of(m, io->sector);
 	io->waiter.fn = write_marked;
-	if (likely(dm_sync_activity_get(p->activity, io->waiter.extent))) {
+	if (likely(dm_sync_activity_get(m->activity, io->waiter.extent))) {
 		io->counted = true;
 		return write_range(io);
 	}
-	trace_dm_sync_mark(p->id, io->waiter.extent);
-	if (dm_sync_activity_queue(p->activity, &io->waiter))
-		dm_sync_commit_kick(p);
+	trace_dm_sync_mark(m->pair.id, io->waiter.extent);
+	if (dm_sync_activity_queue(m->activity, &io->waiter))
+		dm_sync_commit_kick(m);
 	return false;
 }
 
 static bool flush_issue(struct dm_sync_io *io)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
 	atomic_set(&io->pending, 1);
 	io->replica_status = BLK_STS_OK;
-	io->replicated = READ_ONCE(p->flow) != DM_SYNC_FLOW_NONE;
+	io->replicated = READ_ONCE(m->flow) != DM_SYNC_FLOW_NONE;
 	if (io->replicated) {
-		io->flush = dm_sync_activity_flush_begin(p->activity);
+		io->flush = dm_sync_activity_flush_begin(m->activity);
 		submit_clone(io);
 	}
 	return true;
@@ -654,9 +654,9 @@ static bool flush_issue(struct dm_sync_io *io)
 /* The first station.  Returns true when the bio is to be sent to the source now. */
 static bool io_start(struct dm_sync_io *io)
 {
-	struct dm_sync_pair *p = io->pair;
+	struct dm_sync_mirror *m = io->mirror;
 
-	if (!dm_sync_gate_enter(&p->gate, bio_of(io), &io->gen))
+	if (!dm_sync_gate_enter(&m->gate, bio_of(io), &io->gen))
 		return false;
 	io->gated = true;
 	return io->kind == IO_FLUSH ? flush_issue(io) :
@@ -680,60 +680,60 @@ static void io_rewind(struct dm_sync_io *io, struct block_device *bdev)
 	bio_set_dev(bio, bdev);
 }
 
-static void retry_read(struct dm_sync_pair *p, struct bio *bio)
+static void retry_read(struct dm_sync_mirror *m, struct bio *bio)
 {
 	struct dm_sync_io *io = io_of(bio);
 
-	io_rewind(io, p->replica);
+	io_rewind(io, m->replica);
 	submit_bio_noacct(bio);
 }
 
 static void do_ready(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, ready_work);
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, ready_work);
 	struct bio_list ready, retry;
 	struct blk_plug plug;
 	struct bio *bio;
 
-	spin_lock_irq(&p->io_lock);
-	ready = p->ready;
-	retry = p->retry;
-	bio_list_init(&p->ready);
-	bio_list_init(&p->retry);
-	spin_unlock_irq(&p->io_lock);
+	spin_lock_irq(&m->io_lock);
+	ready = m->ready;
+	retry = m->retry;
+	bio_list_init(&m->ready);
+	bio_list_init(&m->retry);
+	spin_unlock_irq(&m->io_lock);
 
 	blk_start_plug(&plug);
 	while ((bio = bio_list_pop(&ready)))
 		if (write_issue(io_of(bio)))
 			dm_submit_bio_remap(bio, NULL);
 	while ((bio = bio_list_pop(&retry)))
-		retry_read(p, bio);
+		retry_read(m, bio);
 	blk_finish_plug(&plug);
 }
 
 /* Waits for the devices: a work of its own, so that no other write does. */
 static void do_zeroes(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, zero_work);
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, zero_work);
 	struct bio_list zeroes;
 	struct bio *bio;
 
-	spin_lock_irq(&p->io_lock);
-	zeroes = p->zeroes;
-	bio_list_init(&p->zeroes);
-	spin_unlock_irq(&p->io_lock);
+	spin_lock_irq(&m->io_lock);
+	zeroes = m->zeroes;
+	bio_list_init(&m->zeroes);
+	spin_unlock_irq(&m->io_lock);
 	while ((bio = bio_list_pop(&zeroes)))
-		zero_by_hand(p, bio);
+		zero_by_hand(m, bio);
 }
 
 /**
  * dm_sync_io_restart - start held or failed writes from the first station
- * @p: the pair
+ * @m: the mirror
  * @bios: host writes and flushes, in order; emptied
  *
  * Context: process; may sleep.
  */
-void dm_sync_io_restart(struct dm_sync_pair *p, struct bio_list *bios)
+void dm_sync_io_restart(struct dm_sync_mirror *m, struct bio_list *bios)
 {
 	struct blk_plug plug;
 	struct bio *bio;
@@ -742,7 +742,7 @@ void dm_sync_io_restart(struct dm_sync_pair *p, struct bio_list *bios)
 	while ((bio = bio_list_pop(bios))) {
 		struct dm_sync_io *io = io_of(bio);
 
-		io_rewind(io, p->source);
+		io_rewind(io, m->source);
 		if (io_start(io))
 			dm_submit_bio_remap(bio, NULL);
 	}
@@ -760,26 +760,26 @@ void dm_sync_io_requeue(struct bio_list *bios)
 	struct bio *bio;
 
 	while ((bio = bio_list_pop(bios))) {
-		account_end(io_of(bio)->pair);
+		account_end(io_of(bio)->mirror);
 		io_finish(io_of(bio), BLK_STS_DM_REQUEUE);
 	}
 }
 
 /**
  * dm_sync_io_demand_done - the regions of a write came back from the replica
- * @p: the pair
+ * @m: the mirror
  * @bio: the write, past the mark and without its range
  * @error: they did not
  *
  * Context: process.
  */
-void dm_sync_io_demand_done(struct dm_sync_pair *p, struct bio *bio, blk_status_t error)
+void dm_sync_io_demand_done(struct dm_sync_mirror *m, struct bio *bio, blk_status_t error)
 {
 	struct dm_sync_io *io = io_of(bio);
 
 	if (error) {
 		io_release(io, false);
-		account_end(p);
+		account_end(m);
 		io_finish(io, error);
 		return;
 	}
@@ -794,28 +794,28 @@ void dm_sync_io_demand_done(struct dm_sync_pair *p, struct bio *bio, blk_status_
 /* During a restore: cut the read where the truth changes sides. */
 static void map_redirected_read(struct dm_sync_io *io, struct bio *bio)
 {
-	struct dm_sync_pair *p = io->pair;
-	u64 first = dm_sync_region_of(p, io->sector);
-	u64 limit = dm_sync_region_of(p, io->sector + io->sectors - 1) + 1;
-	bool marked = dm_sync_map_test(p->source_map, first);
-	u64 end = marked ? dm_sync_map_next_clear(p->source_map, first, limit) :
-			   dm_sync_map_next(p->source_map, first);
+	struct dm_sync_mirror *m = io->mirror;
+	u64 first = dm_sync_region_of(m, io->sector);
+	u64 limit = dm_sync_region_of(m, io->sector + io->sectors - 1) + 1;
+	bool marked = dm_sync_map_test(m->source_map, first);
+	u64 end = marked ? dm_sync_map_next_clear(m->source_map, first, limit) :
+			   dm_sync_map_next(m->source_map, first);
 
 	if (end < limit) {
-		io->sectors = dm_sync_region_start(p, end) - io->sector;
+		io->sectors = dm_sync_region_start(m, end) - io->sector;
 		dm_accept_partial_bio(bio, io->sectors);
 		io->iter = bio->bi_iter;
 	}
 	if (marked) {
 		io->replicated = true;
-		bio_set_dev(bio, p->replica);
+		bio_set_dev(bio, m->replica);
 	}
 }
 
 static int map_read(struct dm_sync_io *io, struct bio *bio)
 {
-	account_start(io->pair, false);
-	if (unlikely(READ_ONCE(io->pair->redirect)))
+	account_start(io->mirror, false);
+	if (unlikely(READ_ONCE(io->mirror->redirect)))
 		map_redirected_read(io, bio);
 	return DM_MAPIO_REMAPPED;
 }
@@ -823,7 +823,7 @@ static int map_read(struct dm_sync_io *io, struct bio *bio)
 /* A write belongs to one extent; only long discards and zeroes need the cut. */
 static void clamp_to_extent(struct dm_sync_io *io, struct bio *bio)
 {
-	sector_t extent = 1UL << io->pair->extent_shift;
+	sector_t extent = 1UL << io->mirror->extent_shift;
 	sector_t room = extent - (io->sector & (extent - 1));
 
 	if (io->sectors > room) {
@@ -836,9 +836,9 @@ static void clamp_to_extent(struct dm_sync_io *io, struct bio *bio)
 static int map_write(struct dm_sync_io *io, struct dm_target *ti, struct bio *bio)
 {
 	/* A noflush suspend of a pair that holds writes: they come again later. */
-	if (unlikely(READ_ONCE(io->pair->requeue)) && dm_noflush_suspending(ti))
+	if (unlikely(READ_ONCE(io->mirror->requeue)) && dm_noflush_suspending(ti))
 		return DM_MAPIO_REQUEUE;
-	account_start(io->pair, true);
+	account_start(io->mirror, true);
 	if (io->kind == IO_WRITE) {
 		clamp_to_extent(io, bio);
 		if (bio_op(bio) == REQ_OP_DISCARD)
@@ -850,22 +850,22 @@ static int map_write(struct dm_sync_io *io, struct dm_target *ti, struct bio *bi
 
 /**
  * dm_sync_mirror_map - a host bio enters
- * @p: the pair
+ * @m: the mirror
  * @ti: the table entry it came through
  * @bio: the bio
  *
  * Context: the submitter's; does not sleep for I/O (rule Q).
  * Return: DM_MAPIO_REMAPPED or DM_MAPIO_SUBMITTED.
  */
-int dm_sync_mirror_map(struct dm_sync_pair *p, struct dm_target *ti, struct bio *bio)
+int dm_sync_mirror_map(struct dm_sync_mirror *m, struct dm_target *ti, struct bio *bio)
 {
 	struct dm_sync_io *io = io_of(bio);
 
-	bio_set_dev(bio, p->source);
+	bio_set_dev(bio, m->source);
 	if (!(bio->bi_opf & REQ_PREFLUSH))
 		bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 
-	io->pair = p;
+	io->mirror = m;
 	io->iter = bio->bi_iter;
 	io->opf = bio->bi_opf;
 	io->sector = bio->bi_iter.bi_sector;
@@ -887,15 +887,15 @@ int dm_sync_mirror_map(struct dm_sync_pair *p, struct dm_target *ti, struct bio 
 
 /**
  * dm_sync_io_init - set up what host I/O needs
- * @p: the pair
+ * @m: the mirror
  */
-void dm_sync_io_init(struct dm_sync_pair *p)
+void dm_sync_io_init(struct dm_sync_mirror *m)
 {
-	spin_lock_init(&p->io_lock);
-	bio_list_init(&p->ready);
-	bio_list_init(&p->unacked);
-	bio_list_init(&p->retry);
-	bio_list_init(&p->zeroes);
-	INIT_WORK(&p->ready_work, do_ready);
-	INIT_WORK(&p->zero_work, do_zeroes);
+	spin_lock_init(&m->io_lock);
+	bio_list_init(&m->ready);
+	bio_list_init(&m->unacked);
+	bio_list_init(&m->retry);
+	bio_list_init(&m->zeroes);
+	INIT_WORK(&m->ready_work, do_ready);
+	INIT_WORK(&m->zero_work, do_zeroes);
 }

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Inside a pair: shared by pair, super, ops, mirror-io, resync and the two
- * targets.  Interfaces include dm-sync-pair.h instead.
+ * The mirror's engine: shared by mirror, life, super, ops, commit, mirror-io,
+ * resync and the two targets.  Interfaces include dm-sync-pair.h instead.
  */
 #ifndef DM_SYNC_MIRROR_H
 #define DM_SYNC_MIRROR_H
 
-#include <linux/kobject.h>
-#include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
 
 #include "dm-sync.h"
 #include "dm-sync-gate.h"
 #include "dm-sync-pace.h"
-#include "dm-sync-pair.h"
+#include "dm-sync-pair-priv.h"
 
 #define DM_SYNC_DRAIN_SECONDS	30u	/* a Split or Suspend that takes longer fails */
 #define DM_SYNC_HOLD_MAX	30u	/* default of hold_max */
@@ -57,7 +55,7 @@ struct dm_sync_config {
 	u8 uuid[16];
 };
 
-struct dm_sync_pair;
+struct dm_sync_mirror;
 
 /**
  * struct dm_sync_slot - one place of the background copy
@@ -65,7 +63,7 @@ struct dm_sync_pair;
  * @is_part: of a region that is larger than a piece
  */
 struct dm_sync_slot {
-	struct dm_sync_pair *pair;
+	struct dm_sync_mirror *mirror;
 	struct dm_sync_copy job;
 	struct dm_sync_range range;
 	struct work_struct start;
@@ -124,29 +122,22 @@ struct dm_sync_resync {
 };
 
 /**
- * struct dm_sync_pair - one association source <-> replica
+ * struct dm_sync_mirror - a pair whose sides hold the same
  *
  * Shared by every table instance that names the same metadata device (rule L).
  *
  * All changes of state happen on @conductor, an ordered queue; so they need no
- * lock among themselves.  What they publish is protected by @lock, a spinlock
- * that is never held over anything that can wait (rule P).
+ * lock among themselves.  What they publish, and the settings, are protected by
+ * @pair.lock.
  *
  * Metadata is written under @commit_lock, by the committer (activity table,
  * maps) and the conductor (superblock, maps); so at most one write of a block
  * is in flight.
  */
-struct dm_sync_pair {
-	struct kref ref;
-	struct rcu_head rcu;
+struct dm_sync_mirror {
+	struct dm_sync_pair pair;
 	struct list_head list;		/* of all contexts; registry lock */
 	unsigned int tables;		/* instances; registry lock */
-	struct mapped_device *md;	/* the only one that may use it */
-	u32 id;				/* 0: not yet registered */
-	bool gone;			/* detached or destroyed: not to be found any more */
-
-	char name[DM_SYNC_NAME_LEN];
-	dev_t door, meta_dev, source_dev, replica_dev;
 
 	/* constant while active */
 	sector_t sectors;
@@ -172,21 +163,10 @@ struct dm_sync_pair {
 
 	struct workqueue_struct *io_wq, *conductor;
 
-	/* published; @lock, taken with interrupts off */
-	spinlock_t lock;
-	struct dm_sync_state state;
-	struct dm_sync_facts facts;
-	bool live;			/* operations are possible */
-	u32 reason;
-	u64 reason_time, sync_time;
-	u32 generation;
-	u64 event_seq;
+	/* settings, and what goes with the published state; @pair.lock */
 	u64 synced_until;		/* when the replica last was equal, ns */
-	struct dm_sync_event_record history[DM_SYNC_HISTORY];
-	u32 history_next;
 	u8 hold, recovery;
 	u32 hold_max;
-	struct dm_sync_step goal;	/* state when the running movement is complete */
 	bool hold_released;		/* Suspended, but writes are tracked, not held */
 
 	/* read by every host I/O; written by the conductor or by a failure */
@@ -208,12 +188,11 @@ struct dm_sync_pair {
 	/* replica door */
 	atomic_t door_users;		/* I/O in flight through it */
 	wait_queue_head_t door_idle;
-	u8 door_access;
 	struct bio_list door_marks;	/* writes whose mark is not yet durable; io_lock */
 	struct bio_list door_committing;	/* those of the commit under way */
 
 	/* the conductor's work */
-	struct list_head requests;	/* of operations; @lock */
+	struct list_head requests;	/* of operations; @pair.lock */
 	struct work_struct request_work, break_work, copied_work;
 	struct delayed_work hold_work, probe_work;
 	unsigned long broken;		/* bits: reasons of failures not yet handled */
@@ -227,114 +206,111 @@ struct dm_sync_pair {
 	struct dm_sync_counts __percpu *counts;
 	unsigned long last_io;		/* jiffies */
 	atomic64_t reads_from_replica, source_errors, replica_errors;
-
-	struct kobject *kobj;
 };
 
-static inline sector_t dm_sync_region_start(struct dm_sync_pair *p, u64 region)
+static inline struct dm_sync_mirror *to_mirror(struct dm_sync_pair *pair)
 {
-	return region << p->region_shift;
+	return container_of(pair, struct dm_sync_mirror, pair);
 }
 
-static inline u64 dm_sync_region_of(struct dm_sync_pair *p, sector_t sector)
+static inline sector_t dm_sync_region_start(struct dm_sync_mirror *m, u64 region)
 {
-	return sector >> p->region_shift;
+	return region << m->region_shift;
 }
 
-static inline u32 dm_sync_extent_of(struct dm_sync_pair *p, sector_t sector)
+static inline u64 dm_sync_region_of(struct dm_sync_mirror *m, sector_t sector)
 {
-	return sector >> p->extent_shift;
+	return sector >> m->region_shift;
 }
 
-static inline u64 dm_sync_now(void)
+static inline u32 dm_sync_extent_of(struct dm_sync_mirror *m, sector_t sector)
 {
-	return ktime_get_real_ns();
+	return sector >> m->extent_shift;
 }
 
 /* dm-sync-super.c */
-int dm_sync_super_probe(struct dm_sync_pair *p, const struct dm_sync_config *c,
+int dm_sync_super_probe(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 			const char **why);
-int dm_sync_super_write(struct dm_sync_pair *p, const struct dm_sync_step *step);
-u32 dm_sync_super_nr_blocks(struct dm_sync_pair *p);
+int dm_sync_super_write(struct dm_sync_mirror *m, const struct dm_sync_step *step);
+u32 dm_sync_super_nr_blocks(struct dm_sync_mirror *m);
 
-/* dm-sync-pair.c */
-int dm_sync_pair_module_init(void);
-void dm_sync_pair_module_exit(void);
-struct dm_sync_pair *dm_sync_pair_attach(struct dm_target *ti,
-					 struct block_device *source,
-					 struct block_device *replica,
-					 struct block_device *meta,
-					 const struct dm_sync_config *c);
-void dm_sync_pair_detach(struct dm_sync_pair *p);
-void dm_sync_pair_register(struct dm_sync_pair *p);
-void dm_sync_pair_unregister(struct dm_sync_pair *p);
-void dm_sync_publish(struct dm_sync_pair *p, const struct dm_sync_step *to,
-		     u32 cause, u32 operation, u32 reason);
-void dm_sync_publish_progress(struct dm_sync_pair *p);
+/* dm-sync-mirror.c */
+int dm_sync_mirror_module_init(void);
+void dm_sync_mirror_module_exit(void);
+struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
+					     struct block_device *source,
+					     struct block_device *replica,
+					     struct block_device *meta,
+					     const struct dm_sync_config *c);
+void dm_sync_mirror_detach(struct dm_sync_mirror *m);
+void dm_sync_mirror_register(struct dm_sync_mirror *m);
+void dm_sync_mirror_identify(struct dm_sync_mirror *m, const u8 *uuid);
 
 /* dm-sync-life.c */
-int dm_sync_pair_activate(struct dm_sync_pair *p, struct dm_target *ti,
-			  struct block_device *source,
-			  struct block_device *replica,
-			  struct block_device *meta,
-			  struct dm_sync_config *c);
-void dm_sync_pair_resume(struct dm_sync_pair *p);
-void dm_sync_pair_presuspend(struct dm_sync_pair *p);
-void dm_sync_pair_presuspend_undo(struct dm_sync_pair *p);
-void dm_sync_pair_postsuspend(struct dm_sync_pair *p);
-void dm_sync_pair_unload(struct dm_sync_pair *p);
-void dm_sync_pair_forget_config(struct dm_sync_pair *p, struct dm_sync_config *c);
+int dm_sync_mirror_activate(struct dm_sync_mirror *m, struct dm_target *ti,
+			    struct block_device *source,
+			    struct block_device *replica,
+			    struct block_device *meta,
+			    struct dm_sync_config *c);
+void dm_sync_mirror_resume(struct dm_sync_mirror *m);
+void dm_sync_mirror_presuspend(struct dm_sync_mirror *m);
+void dm_sync_mirror_presuspend_undo(struct dm_sync_mirror *m);
+void dm_sync_mirror_postsuspend(struct dm_sync_mirror *m);
+void dm_sync_mirror_unload(struct dm_sync_mirror *m);
+void dm_sync_mirror_forget_config(struct dm_sync_mirror *m, struct dm_sync_config *c);
 unsigned int dm_sync_extent_shift(u64 sectors, u32 region_sectors);
 
 /* dm-sync-commit.c */
-void dm_sync_commit_init(struct dm_sync_pair *p);
-void dm_sync_commit_kick(struct dm_sync_pair *p);
-int dm_sync_commit_maps(struct dm_sync_pair *p, bool clears);
-int dm_sync_settle_sides(struct dm_sync_pair *p);
-int dm_sync_flush_sides(struct dm_sync_pair *p, bool replica);
-void dm_sync_mark_unflushed(struct dm_sync_pair *p);
+void dm_sync_commit_init(struct dm_sync_mirror *m);
+void dm_sync_commit_kick(struct dm_sync_mirror *m);
+int dm_sync_commit_maps(struct dm_sync_mirror *m, bool clears);
+int dm_sync_settle_sides(struct dm_sync_mirror *m);
+int dm_sync_flush_sides(struct dm_sync_mirror *m, bool replica);
+void dm_sync_mark_unflushed(struct dm_sync_mirror *m);
 extern const struct dm_sync_activity_ops dm_sync_commit_ops;
 
 /* dm-sync-ops.c */
-void dm_sync_ops_init(struct dm_sync_pair *p);
-void dm_sync_ops_stop(struct dm_sync_pair *p);
-void dm_sync_break(struct dm_sync_pair *p, u32 reason);
-void dm_sync_break_flush(struct dm_sync_pair *p, u32 reason);
-void dm_sync_ops_restart(struct dm_sync_pair *p);
-void dm_sync_enter_state(struct dm_sync_pair *p);
-void dm_sync_gate_release(struct dm_sync_pair *p);
-void dm_sync_facts_now(struct dm_sync_pair *p, struct dm_sync_facts *f);
+void dm_sync_ops_init(struct dm_sync_mirror *m);
+void dm_sync_ops_stop(struct dm_sync_mirror *m);
+void dm_sync_break(struct dm_sync_mirror *m, u32 reason);
+void dm_sync_break_flush(struct dm_sync_mirror *m, u32 reason);
+void dm_sync_ops_restart(struct dm_sync_mirror *m);
+void dm_sync_enter_state(struct dm_sync_mirror *m);
+void dm_sync_gate_release(struct dm_sync_mirror *m);
+void dm_sync_facts_now(struct dm_sync_mirror *m, struct dm_sync_facts *f);
+int dm_sync_mirror_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
+			   const char **why);
 
 /* dm-sync-mirror-io.c */
 size_t dm_sync_io_size(void);
-int dm_sync_mirror_map(struct dm_sync_pair *p, struct dm_target *ti, struct bio *bio);
-int dm_sync_mirror_end_io(struct dm_sync_pair *p, struct bio *bio, blk_status_t *error);
-void dm_sync_io_init(struct dm_sync_pair *p);
-void dm_sync_io_restart(struct dm_sync_pair *p, struct bio_list *bios);
+int dm_sync_mirror_map(struct dm_sync_mirror *m, struct dm_target *ti, struct bio *bio);
+int dm_sync_mirror_end_io(struct dm_sync_mirror *m, struct bio *bio, blk_status_t *error);
+void dm_sync_io_init(struct dm_sync_mirror *m);
+void dm_sync_io_restart(struct dm_sync_mirror *m, struct bio_list *bios);
 void dm_sync_io_requeue(struct bio_list *bios);
-void dm_sync_io_ack(struct dm_sync_pair *p);
-void dm_sync_io_demand_done(struct dm_sync_pair *p, struct bio *bio, blk_status_t error);
+void dm_sync_io_ack(struct dm_sync_mirror *m);
+void dm_sync_io_demand_done(struct dm_sync_mirror *m, struct bio *bio, blk_status_t error);
 sector_t dm_sync_io_sector(struct bio *bio);
 sector_t dm_sync_io_last(struct bio *bio);
-unsigned int dm_sync_io_inflight(struct dm_sync_pair *p, u64 *reads, u64 *writes);
-bool dm_sync_range_marked(struct dm_sync_pair *p, sector_t sector,
+unsigned int dm_sync_io_inflight(struct dm_sync_mirror *m, u64 *reads, u64 *writes);
+bool dm_sync_range_marked(struct dm_sync_mirror *m, sector_t sector,
 			  unsigned int sectors, bool *all);
 
 /* dm-sync-resync.c */
 extern struct workqueue_struct *dm_sync_demand_wq;
-void dm_sync_resync_init(struct dm_sync_pair *p);
-void dm_sync_resync_start(struct dm_sync_pair *p);
-int dm_sync_resync_stop(struct dm_sync_pair *p);
-void dm_sync_resync_kick(struct dm_sync_pair *p);
-void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio);
-int dm_sync_resync_probe(struct dm_sync_pair *p);
-int dm_sync_resync_alloc(struct dm_sync_pair *p);
-void dm_sync_resync_free(struct dm_sync_pair *p);
-void dm_sync_resync_wait(struct dm_sync_pair *p);
+void dm_sync_resync_init(struct dm_sync_mirror *m);
+void dm_sync_resync_start(struct dm_sync_mirror *m);
+int dm_sync_resync_stop(struct dm_sync_mirror *m);
+void dm_sync_resync_kick(struct dm_sync_mirror *m);
+void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio);
+int dm_sync_resync_probe(struct dm_sync_mirror *m);
+int dm_sync_resync_alloc(struct dm_sync_mirror *m);
+void dm_sync_resync_free(struct dm_sync_mirror *m);
+void dm_sync_resync_wait(struct dm_sync_mirror *m);
 
 /* dm-sync-replica.c */
 int dm_sync_replica_register(void);
 void dm_sync_replica_unregister(void);
-void dm_sync_door_marked(struct dm_sync_pair *p, int error);
+void dm_sync_door_marked(struct dm_sync_mirror *m, int error);
 
 #endif /* DM_SYNC_MIRROR_H */

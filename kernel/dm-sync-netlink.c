@@ -451,36 +451,27 @@ out:
 	return r;
 }
 
-/*
- * One setting of a request. The policy has checked all ranges before the first
- * setting is made, so that a request is hardly ever carried out in part.
- */
-static int dm_sync_nl_set_one(struct dm_sync_pair *pair, int type,
-			      const struct nlattr *a, const char **why)
-{
-	switch (type) {
-	case DM_SYNC_A_PAIR_COPY_PRIORITY:
-		return dm_sync_pair_set_priority(pair, nla_get_u32(a), why);
-	case DM_SYNC_A_PAIR_LIMIT_BYTES:
-		return dm_sync_pair_set_limit(pair, nla_get_u64(a));
-	case DM_SYNC_A_PAIR_HOLD_MAX:
-		return dm_sync_pair_set_hold_max(pair, nla_get_u32(a), why);
-	case DM_SYNC_A_PAIR_HOLD:
-		return dm_sync_pair_set_hold(pair, nla_get_u32(a), why);
-	case DM_SYNC_A_PAIR_RECOVERY:
-		return dm_sync_pair_set_recovery(pair, nla_get_u32(a), why);
-	}
-	return -EINVAL;
-}
-
-static const u8 dm_sync_nl_settings[] = {
-	DM_SYNC_A_PAIR_COPY_PRIORITY,
-	DM_SYNC_A_PAIR_LIMIT_BYTES,
-	DM_SYNC_A_PAIR_HOLD_MAX,
-	DM_SYNC_A_PAIR_HOLD,
-	DM_SYNC_A_PAIR_RECOVERY,
+struct dm_sync_nl_setting {
+	u8 attr, setting;
 };
 
+static const struct dm_sync_nl_setting dm_sync_nl_settings[] = {
+	{ DM_SYNC_A_PAIR_COPY_PRIORITY,	DM_SYNC_SETTING_PRIORITY },
+	{ DM_SYNC_A_PAIR_LIMIT_BYTES,	DM_SYNC_SETTING_LIMIT },
+	{ DM_SYNC_A_PAIR_HOLD_MAX,	DM_SYNC_SETTING_HOLD_MAX },
+	{ DM_SYNC_A_PAIR_HOLD,		DM_SYNC_SETTING_HOLD },
+	{ DM_SYNC_A_PAIR_RECOVERY,	DM_SYNC_SETTING_RECOVERY },
+};
+
+static u64 dm_sync_nl_number(const struct nlattr *a)
+{
+	return nla_len(a) == sizeof(u64) ? nla_get_u64(a) : nla_get_u32(a);
+}
+
+/*
+ * The policy has checked all ranges before the first setting is made, so that a
+ * request is hardly ever carried out in part.
+ */
 static int dm_sync_nl_set_all(struct dm_sync_pair *pair, struct genl_info *info)
 {
 	const struct nlattr *flags = info->attrs[DM_SYNC_A_PAIR_FLAGS];
@@ -489,8 +480,8 @@ static int dm_sync_nl_set_all(struct dm_sync_pair *pair, struct genl_info *info)
 	int r;
 
 	for (i = 0; i < ARRAY_SIZE(dm_sync_nl_settings); i++) {
-		int type = dm_sync_nl_settings[i];
-		const struct nlattr *a = info->attrs[type];
+		const struct dm_sync_nl_setting *s = &dm_sync_nl_settings[i];
+		const struct nlattr *a = info->attrs[s->attr];
 		const char *why = NULL;
 
 		if (!a)
@@ -498,7 +489,7 @@ static int dm_sync_nl_set_all(struct dm_sync_pair *pair, struct genl_info *info)
 		given++;
 		if (dry_run)
 			continue;
-		r = dm_sync_nl_set_one(pair, type, a, &why);
+		r = dm_sync_pair_set(pair, s->setting, dm_sync_nl_number(a), &why);
 		if (r) {
 			dm_sync_nl_explain(info->extack, a, why);
 			return r;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The conductor: every change of a pair's state happens here.
+ * The conductor: every change of a mirror's state happens here.
  *
  * Operations, failures, the end of a copy and timers are work items of one
  * ordered queue; so a change never meets another half way and needs no lock
@@ -23,7 +23,7 @@
  *	Restore: the same, with host writes paused, for from that instant on the
  *	replica is the truth of marked regions, and after a crash too.
  *
- * While a restore runs or has broken off (p->redirect), the source map says
+ * While a restore runs or has broken off (m->redirect), the source map says
  * "the replica is right here" and what the replica misses is kept in the
  * replica map: "the source is right here".  The two are brought together when
  * the restore is complete.
@@ -72,66 +72,66 @@ static struct dm_sync_step state_step(const struct dm_sync_state *s)
 	return (struct dm_sync_step) { s->copy_state, s->progress, s->requested };
 }
 
-static int persist(struct dm_sync_pair *p, const struct dm_sync_step *step)
+static int persist(struct dm_sync_mirror *m, const struct dm_sync_step *step)
 {
-	int r = dm_sync_super_write(p, step);
+	int r = dm_sync_super_write(m, step);
 
 	if (r)
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 	return r;
 }
 
-static void completed(struct dm_sync_pair *p, const struct change *c)
+static void completed(struct dm_sync_mirror *m, const struct change *c)
 {
-	dm_sync_publish(p, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
+	dm_sync_publish(&m->pair, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
 			DM_SYNC_REASON_NONE);
 }
 
 /* The operation could not be carried out: everything is as it was. */
-static void take_back(struct dm_sync_pair *p, const struct change *c)
+static void take_back(struct dm_sync_mirror *m, const struct change *c)
 {
-	dm_sync_publish(p, &c->from, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
-			p->reason);
+	dm_sync_publish(&m->pair, &c->from, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
+			m->pair.reason);
 }
 
 /* What is known of the replica when the pair leaves the state @from. */
-static void facts_leave(struct dm_sync_pair *p, u8 from)
+static void facts_leave(struct dm_sync_mirror *m, u8 from)
 {
-	spin_lock_irq(&p->lock);
+	spin_lock_irq(&m->pair.lock);
 	if (from == DM_SYNC_COPY_STATE_SYNCHRONIZED) {
-		p->facts.was_synced = true;
-		p->facts.replica_consistent = true;
-		p->synced_until = dm_sync_now();
+		m->pair.facts.was_synced = true;
+		m->pair.facts.replica_consistent = true;
+		m->synced_until = dm_sync_now();
 	} else if (from == DM_SYNC_COPY_STATE_UNSYNCHRONIZED) {
-		p->facts.was_synced = false;
-		p->facts.replica_consistent = false;
+		m->pair.facts.was_synced = false;
+		m->pair.facts.replica_consistent = false;
 	}
-	spin_unlock_irq(&p->lock);
+	spin_unlock_irq(&m->pair.lock);
 }
 
 /*
  * What a restore left owing is settled: the operator has chosen.  A failure
  * chooses nothing, and neither does the recovery from it.
  */
-static void forgive_fracture(struct dm_sync_pair *p)
+static void forgive_fracture(struct dm_sync_mirror *m)
 {
-	spin_lock_irq(&p->lock);
-	p->facts.fracture_owed = false;
-	spin_unlock_irq(&p->lock);
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts.fracture_owed = false;
+	spin_unlock_irq(&m->pair.lock);
 }
 
 /**
  * dm_sync_gate_release - open the gate and start what it held
- * @p: the pair
+ * @m: the mirror
  *
  * Context: may sleep.
  */
-void dm_sync_gate_release(struct dm_sync_pair *p)
+void dm_sync_gate_release(struct dm_sync_mirror *m)
 {
 	struct bio_list parked;
 
-	dm_sync_gate_open(&p->gate, &parked);
-	dm_sync_io_restart(p, &parked);
+	dm_sync_gate_open(&m->gate, &parked);
+	dm_sync_io_restart(m, &parked);
 }
 
 /*
@@ -139,75 +139,75 @@ void dm_sync_gate_release(struct dm_sync_pair *p)
  * replica is owed.  A flush that failed once is not asked again: a later one
  * may succeed and still have lost the data.
  */
-static void settle(struct dm_sync_pair *p, bool try_flush)
+static void settle(struct dm_sync_mirror *m, bool try_flush)
 {
-	if (p->settled)
+	if (m->settled)
 		return;
-	if (!try_flush || READ_ONCE(p->flush_failed) || dm_sync_flush_sides(p, true))
-		dm_sync_mark_unflushed(p);
+	if (!try_flush || READ_ONCE(m->flush_failed) || dm_sync_flush_sides(m, true))
+		dm_sync_mark_unflushed(m);
 	/* Release: pairs with commit_barrier(). */
-	smp_store_release(&p->settled, true);
+	smp_store_release(&m->settled, true);
 }
 
 /* Stop copy and replication; new writes go to the source and are tracked. */
-static int cut_flow(struct dm_sync_pair *p)
+static int cut_flow(struct dm_sync_mirror *m)
 {
 	int r;
 
 	/* First of all: a replica that does not answer gets no more writes. */
-	WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
-	r = dm_sync_resync_stop(p);
-	if (!r && !p->gate.closed)
-		r = dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
+	WRITE_ONCE(m->flow, DM_SYNC_FLOW_NONE);
+	r = dm_sync_resync_stop(m);
+	if (!r && !m->gate.closed)
+		r = dm_sync_gate_drain(&m->gate, DRAIN_TIMEOUT);
 	if (r) {
-		dm_sync_break(p, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
+		dm_sync_break(m, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
 		return r;
 	}
-	settle(p, true);
+	settle(m, true);
 	return 0;
 }
 
 /* No host I/O through the replica door any more; the state already forbids it. */
-static int close_door(struct dm_sync_pair *p)
+static int close_door(struct dm_sync_mirror *m)
 {
-	return wait_event_timeout(p->door_idle, !atomic_read(&p->door_users),
+	return wait_event_timeout(m->door_idle, !atomic_read(&m->door_users),
 				  DRAIN_TIMEOUT) ? 0 : -ETIMEDOUT;
 }
 
-static void start_flow(struct dm_sync_pair *p, enum dm_sync_flow flow)
+static void start_flow(struct dm_sync_mirror *m, enum dm_sync_flow flow)
 {
-	WRITE_ONCE(p->settled, false);
-	WRITE_ONCE(p->flow, flow);
+	WRITE_ONCE(m->settled, false);
+	WRITE_ONCE(m->flow, flow);
 }
 
 /*
  * The metadata device failed earlier: is it writable now?  Nothing that is
  * there is believed; the table of active extents starts anew.
  */
-static int revive_metadata(struct dm_sync_pair *p)
+static int revive_metadata(struct dm_sync_mirror *m)
 {
 	int r;
 
-	if (!p->meta_failed)
+	if (!m->meta_failed)
 		return 0;
-	r = dm_sync_super_write(p, NULL);
+	r = dm_sync_super_write(m, NULL);
 	if (r)
 		return r;
-	r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
+	r = dm_sync_gate_close(&m->gate, DRAIN_TIMEOUT);
 	if (!r)
-		r = dm_sync_commit_maps(p, false);
+		r = dm_sync_commit_maps(m, false);
 	if (!r) {
-		p->super.activity_epoch++;
-		r = dm_sync_super_write(p, NULL);
+		m->super.activity_epoch++;
+		r = dm_sync_super_write(m, NULL);
 	}
 	if (!r) {
 		/* No write is in flight: what was still to be reported is over. */
-		flush_work(&p->commit_work);
-		dm_sync_activity_reset(p->activity, p->super.activity_epoch);
-		clear_bit(DM_SYNC_REASON_METADATA_FAILED, &p->broken);
+		flush_work(&m->commit_work);
+		dm_sync_activity_reset(m->activity, m->super.activity_epoch);
+		clear_bit(DM_SYNC_REASON_METADATA_FAILED, &m->broken);
 	}
-	p->meta_failed = r;
-	dm_sync_gate_release(p);
+	m->meta_failed = r;
+	dm_sync_gate_release(m);
 	return r;
 }
 
@@ -215,22 +215,22 @@ static int revive_metadata(struct dm_sync_pair *p)
  * Starting copies
  *--------------------------------------------------------------*/
 
-static void forget_replica(struct dm_sync_pair *p, bool whole)
+static void forget_replica(struct dm_sync_mirror *m, bool whole)
 {
-	if (whole || p->facts.maps_lost)
-		dm_sync_map_set_all(p->source_map);
+	if (whole || m->pair.facts.maps_lost)
+		dm_sync_map_set_all(m->source_map);
 	else
-		dm_sync_map_or(p->source_map, p->replica_map);
-	dm_sync_map_clear_all(p->replica_map);
+		dm_sync_map_or(m->source_map, m->replica_map);
+	dm_sync_map_clear_all(m->replica_map);
 
-	spin_lock_irq(&p->lock);
-	p->facts.replica_consistent = false;
-	p->facts.was_synced = false;
-	p->facts.maps_lost = false;
-	p->facts.restore_incomplete = false;
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts.replica_consistent = false;
+	m->pair.facts.was_synced = false;
+	m->pair.facts.maps_lost = false;
+	m->pair.facts.restore_incomplete = false;
 	if (whole)
-		p->facts.ever_synced = false;
-	spin_unlock_irq(&p->lock);
+		m->pair.facts.ever_synced = false;
+	spin_unlock_irq(&m->pair.lock);
 }
 
 /*
@@ -238,33 +238,33 @@ static void forget_replica(struct dm_sync_pair *p, bool whole)
  * disk must know before the maps change their meaning, and before a read or a
  * write acts on it.
  */
-static int end_restore(struct dm_sync_pair *p, const struct dm_sync_step *step)
+static int end_restore(struct dm_sync_mirror *m, const struct dm_sync_step *step)
 {
 	int r;
 
-	if (!p->redirect)
+	if (!m->redirect)
 		return 0;
-	p->super.restoring = false;
-	r = dm_sync_super_write(p, step);
+	m->super.restoring = false;
+	r = dm_sync_super_write(m, step);
 	if (r) {
-		p->super.restoring = true;
+		m->super.restoring = true;
 		return r;
 	}
-	WRITE_ONCE(p->redirect, false);
+	WRITE_ONCE(m->redirect, false);
 	return 0;
 }
 
 /* What differs, in one map; then the replica's image is given up, on disk too. */
-static int merge_maps(struct dm_sync_pair *p, const struct dm_sync_step *step, bool whole)
+static int merge_maps(struct dm_sync_mirror *m, const struct dm_sync_step *step, bool whole)
 {
 	int r;
 
-	forget_replica(p, whole);
-	r = dm_sync_commit_maps(p, false);
+	forget_replica(m, whole);
+	r = dm_sync_commit_maps(m, false);
 	if (!r)
-		r = dm_sync_super_write(p, step);
+		r = dm_sync_super_write(m, step);
 	if (r)
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 	return r;
 }
 
@@ -272,125 +272,125 @@ static int merge_maps(struct dm_sync_pair *p, const struct dm_sync_step *step, b
  * Forward instead of a restore that broke off.  The maps change their meaning,
  * so no write may be half way that looked at them before.
  */
-static int begin_instead(struct dm_sync_pair *p, const struct dm_sync_step *step, bool whole)
+static int begin_instead(struct dm_sync_mirror *m, const struct dm_sync_step *step, bool whole)
 {
-	int r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
+	int r = dm_sync_gate_close(&m->gate, DRAIN_TIMEOUT);
 
 	if (!r)
-		r = end_restore(p, step);
+		r = end_restore(m, step);
 	if (r) {
-		dm_sync_gate_release(p);
+		dm_sync_gate_release(m);
 		return r;
 	}
-	r = merge_maps(p, step, whole);
+	r = merge_maps(m, step, whole);
 	if (!r)
-		start_flow(p, DM_SYNC_FLOW_FORWARD);
-	dm_sync_gate_release(p);
+		start_flow(m, DM_SYNC_FLOW_FORWARD);
+	dm_sync_gate_release(m);
 	if (!r)
-		dm_sync_resync_start(p);
+		dm_sync_resync_start(m);
 	return 0;
 }
 
 /* From a cut flow to a running copy, source to replica. */
-static int begin_forward(struct dm_sync_pair *p, const struct dm_sync_step *step,
+static int begin_forward(struct dm_sync_mirror *m, const struct dm_sync_step *step,
 			 bool whole)
 {
-	int r = close_door(p);
+	int r = close_door(m);
 
 	if (r)
 		return r;
-	r = revive_metadata(p);
+	r = revive_metadata(m);
 	if (r)
 		return r;
-	if (p->redirect)
-		return begin_instead(p, step, whole);
-	r = merge_maps(p, step, whole);
+	if (m->redirect)
+		return begin_instead(m, step, whole);
+	r = merge_maps(m, step, whole);
 	if (r)
 		return 0;
-	start_flow(p, DM_SYNC_FLOW_FORWARD);
-	r = dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
+	start_flow(m, DM_SYNC_FLOW_FORWARD);
+	r = dm_sync_gate_drain(&m->gate, DRAIN_TIMEOUT);
 	if (r) {
-		dm_sync_break(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+		dm_sync_break(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 		return 0;
 	}
-	dm_sync_resync_start(p);
+	dm_sync_resync_start(m);
 	return 0;
 }
 
-static int op_resync(struct dm_sync_pair *p, struct change *c)
+static int op_resync(struct dm_sync_mirror *m, struct change *c)
 {
-	forgive_fracture(p);
-	return begin_forward(p, &c->during, false);
+	forgive_fracture(m);
+	return begin_forward(m, &c->during, false);
 }
 
-static int op_activate(struct dm_sync_pair *p, struct change *c)
+static int op_activate(struct dm_sync_mirror *m, struct change *c)
 {
 	bool whole = c->from.copy_state != DM_SYNC_COPY_STATE_INACTIVE ||
-		     !p->facts.ever_synced;
+		     !m->pair.facts.ever_synced;
 
-	forgive_fracture(p);
-	return begin_forward(p, &c->during, whole);
+	forgive_fracture(m);
+	return begin_forward(m, &c->during, whole);
 }
 
-static int op_restore(struct dm_sync_pair *p, struct change *c)
+static int op_restore(struct dm_sync_mirror *m, struct change *c)
 {
-	int r = close_door(p);
+	int r = close_door(m);
 
 	if (!r)
-		r = revive_metadata(p);
+		r = revive_metadata(m);
 	if (r)
 		return r;
-	r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
+	r = dm_sync_gate_close(&m->gate, DRAIN_TIMEOUT);
 	if (r) {
-		dm_sync_gate_release(p);
+		dm_sync_gate_release(m);
 		return r;
 	}
 	/* Once begun, the two maps have other meanings: see the head comment. */
-	if (!p->redirect) {
-		if (p->facts.maps_lost)
-			dm_sync_map_set_all(p->source_map);
-		dm_sync_map_or(p->source_map, p->replica_map);
-		dm_sync_map_clear_all(p->replica_map);
+	if (!m->redirect) {
+		if (m->pair.facts.maps_lost)
+			dm_sync_map_set_all(m->source_map);
+		dm_sync_map_or(m->source_map, m->replica_map);
+		dm_sync_map_clear_all(m->replica_map);
 	}
-	p->facts.maps_lost = false;
-	p->super.restoring = true;
-	r = dm_sync_commit_maps(p, true);
+	m->pair.facts.maps_lost = false;
+	m->super.restoring = true;
+	r = dm_sync_commit_maps(m, true);
 	if (!r)
-		r = dm_sync_super_write(p, &c->during);
+		r = dm_sync_super_write(m, &c->during);
 	if (r) {
-		p->super.restoring = p->redirect;
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
-		dm_sync_gate_release(p);
+		m->super.restoring = m->redirect;
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+		dm_sync_gate_release(m);
 		return r;
 	}
-	WRITE_ONCE(p->redirect, true);
-	start_flow(p, DM_SYNC_FLOW_RESTORE);
-	dm_sync_gate_release(p);
-	dm_sync_resync_start(p);
+	WRITE_ONCE(m->redirect, true);
+	start_flow(m, DM_SYNC_FLOW_RESTORE);
+	dm_sync_gate_release(m);
+	dm_sync_resync_start(m);
 	return 0;
 }
 
-static int op_resume(struct dm_sync_pair *p, struct change *c)
+static int op_resume(struct dm_sync_mirror *m, struct change *c)
 {
-	bool held = p->gate.closed;
+	bool held = m->gate.closed;
 	int r;
 
-	cancel_delayed_work(&p->hold_work);
-	p->hold_released = false;
-	r = dm_sync_commit_maps(p, false);
+	cancel_delayed_work(&m->hold_work);
+	m->hold_released = false;
+	r = dm_sync_commit_maps(m, false);
 	if (!r)
-		r = dm_sync_super_write(p, &c->during);
+		r = dm_sync_super_write(m, &c->during);
 	if (r) {
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
-		dm_sync_gate_release(p);
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+		dm_sync_gate_release(m);
 		return 0;
 	}
-	start_flow(p, DM_SYNC_FLOW_FORWARD);
+	start_flow(m, DM_SYNC_FLOW_FORWARD);
 	if (held)
-		dm_sync_gate_release(p);
-	else if (dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT))
-		dm_sync_break(p, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
-	dm_sync_resync_start(p);
+		dm_sync_gate_release(m);
+	else if (dm_sync_gate_drain(&m->gate, DRAIN_TIMEOUT))
+		dm_sync_break(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+	dm_sync_resync_start(m);
 	return 0;
 }
 
@@ -399,148 +399,148 @@ static int op_resume(struct dm_sync_pair *p, struct change *c)
  *--------------------------------------------------------------*/
 
 /* Durable first, then the cut; a Suspended pair's held writes go to the source. */
-static int op_fracture(struct dm_sync_pair *p, struct change *c)
+static int op_fracture(struct dm_sync_mirror *m, struct change *c)
 {
 	int r;
 
-	cancel_delayed_work(&p->hold_work);
-	facts_leave(p, c->from.copy_state);
-	forgive_fracture(p);
-	p->hold_released = false;
-	r = persist(p, &c->after);
+	cancel_delayed_work(&m->hold_work);
+	facts_leave(m, c->from.copy_state);
+	forgive_fracture(m);
+	m->hold_released = false;
+	r = persist(m, &c->after);
 	if (!r)
-		r = cut_flow(p);
+		r = cut_flow(m);
 	if (!r)
-		completed(p, c);
-	dm_sync_gate_release(p);
+		completed(m, c);
+	dm_sync_gate_release(m);
 	return 0;
 }
 
 /* Pause, drain, flush.  On success the gate is closed and both sides are equal. */
-static int quiesce(struct dm_sync_pair *p, struct change *c)
+static int quiesce(struct dm_sync_mirror *m, struct change *c)
 {
 	int r = 0;
 
-	if (!p->gate.closed)
-		r = dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT);
-	if (!r && READ_ONCE(p->flow) == DM_SYNC_FLOW_FORWARD) {
-		r = dm_sync_flush_sides(p, true);
+	if (!m->gate.closed)
+		r = dm_sync_gate_close(&m->gate, DRAIN_TIMEOUT);
+	if (!r && READ_ONCE(m->flow) == DM_SYNC_FLOW_FORWARD) {
+		r = dm_sync_flush_sides(m, true);
 		if (r)
-			dm_sync_break_flush(p, r == -ENXIO ?
+			dm_sync_break_flush(m, r == -ENXIO ?
 					    DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
 					    DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 	}
-	if (!r && READ_ONCE(p->broken))
+	if (!r && READ_ONCE(m->broken))
 		r = -EIO;
 	if (!r)
 		return 0;
-	take_back(p, c);
-	dm_sync_gate_release(p);
-	dm_sync_ops_restart(p);
+	take_back(m, c);
+	dm_sync_gate_release(m);
+	dm_sync_ops_restart(m);
 	return r;
 }
 
 /* A piece that comes late would write to a replica that is cut by then. */
-static int stop_copy(struct dm_sync_pair *p, struct change *c)
+static int stop_copy(struct dm_sync_mirror *m, struct change *c)
 {
-	int r = dm_sync_resync_stop(p);
+	int r = dm_sync_resync_stop(m);
 
 	if (r) {
-		take_back(p, c);
-		dm_sync_ops_restart(p);
+		take_back(m, c);
+		dm_sync_ops_restart(m);
 	}
 	return r;
 }
 
-static int op_split(struct dm_sync_pair *p, struct change *c)
+static int op_split(struct dm_sync_mirror *m, struct change *c)
 {
 	int r;
 
-	cancel_delayed_work(&p->hold_work);
-	r = quiesce(p, c);
+	cancel_delayed_work(&m->hold_work);
+	r = quiesce(m, c);
 	if (r)
 		return 0;
-	facts_leave(p, c->from.copy_state);
-	spin_lock_irq(&p->lock);
-	p->facts.fracture_owed = false;
+	facts_leave(m, c->from.copy_state);
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts.fracture_owed = false;
 	if (c->from.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED)
-		p->sync_time = dm_sync_now();
-	p->hold_released = false;
-	spin_unlock_irq(&p->lock);
-	r = persist(p, &c->after);
+		m->pair.sync_time = dm_sync_now();
+	m->hold_released = false;
+	spin_unlock_irq(&m->pair.lock);
+	r = persist(m, &c->after);
 	if (!r) {
-		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
-		WRITE_ONCE(p->settled, true);
-		completed(p, c);
+		WRITE_ONCE(m->flow, DM_SYNC_FLOW_NONE);
+		WRITE_ONCE(m->settled, true);
+		completed(m, c);
 	}
-	dm_sync_gate_release(p);
+	dm_sync_gate_release(m);
 	return 0;
 }
 
-static void arm_hold(struct dm_sync_pair *p)
+static void arm_hold(struct dm_sync_mirror *m)
 {
-	queue_delayed_work(p->conductor, &p->hold_work, p->hold_max * HZ);
+	queue_delayed_work(m->conductor, &m->hold_work, m->hold_max * HZ);
 }
 
-static int op_suspend(struct dm_sync_pair *p, struct change *c)
+static int op_suspend(struct dm_sync_mirror *m, struct change *c)
 {
 	int r;
 
-	r = stop_copy(p, c) ?: quiesce(p, c);
+	r = stop_copy(m, c) ?: quiesce(m, c);
 	if (r)
 		return 0;
-	facts_leave(p, c->from.copy_state);
-	p->hold_released = p->hold;
-	r = persist(p, &c->after);
+	facts_leave(m, c->from.copy_state);
+	m->hold_released = m->hold;
+	r = persist(m, &c->after);
 	if (!r) {
-		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
-		WRITE_ONCE(p->settled, true);
-		completed(p, c);
+		WRITE_ONCE(m->flow, DM_SYNC_FLOW_NONE);
+		WRITE_ONCE(m->settled, true);
+		completed(m, c);
 	}
-	if (r || p->hold_released)
-		dm_sync_gate_release(p);
+	if (r || m->hold_released)
+		dm_sync_gate_release(m);
 	else
-		arm_hold(p);
+		arm_hold(m);
 	return 0;
 }
 
-static int op_abort(struct dm_sync_pair *p, struct change *c)
+static int op_abort(struct dm_sync_mirror *m, struct change *c)
 {
-	bool restoring = p->redirect;
+	bool restoring = m->redirect;
 
-	if (cut_flow(p))
+	if (cut_flow(m))
 		return 0;
-	facts_leave(p, DM_SYNC_COPY_STATE_UNSYNCHRONIZED);
-	spin_lock_irq(&p->lock);
-	p->facts.restore_incomplete = restoring;
-	p->facts.replica_consistent = restoring;
-	spin_unlock_irq(&p->lock);
-	if (dm_sync_commit_maps(p, true))
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
-	else if (!persist(p, &c->after))
-		dm_sync_publish(p, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
+	facts_leave(m, DM_SYNC_COPY_STATE_UNSYNCHRONIZED);
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts.restore_incomplete = restoring;
+	m->pair.facts.replica_consistent = restoring;
+	spin_unlock_irq(&m->pair.lock);
+	if (dm_sync_commit_maps(m, true))
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	else if (!persist(m, &c->after))
+		dm_sync_publish(&m->pair, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
 				restoring ? DM_SYNC_REASON_RESTORE_INCOMPLETE :
 					    DM_SYNC_REASON_OPERATOR);
 	return 0;
 }
 
-static int op_prepare(struct dm_sync_pair *p, struct change *c)
+static int op_prepare(struct dm_sync_mirror *m, struct change *c)
 {
-	int r = close_door(p);
+	int r = close_door(m);
 
 	if (!r)
-		r = revive_metadata(p);
+		r = revive_metadata(m);
 	if (!r)
-		r = end_restore(p, &c->from);
+		r = end_restore(m, &c->from);
 	if (r)
 		return r;
-	forgive_fracture(p);
-	forget_replica(p, true);
-	r = dm_sync_commit_maps(p, false);
+	forgive_fracture(m);
+	forget_replica(m, true);
+	r = dm_sync_commit_maps(m, false);
 	if (r)
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
-	else if (!persist(p, &c->after))
-		completed(p, c);
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	else if (!persist(m, &c->after))
+		completed(m, c);
 	return 0;
 }
 
@@ -549,7 +549,7 @@ static int op_prepare(struct dm_sync_pair *p, struct change *c)
  * line must not find a blank device later and start to overwrite a volume that
  * has become independent.
  */
-static int op_detach(struct dm_sync_pair *p, struct change *c)
+static int op_detach(struct dm_sync_mirror *m, struct change *c)
 {
 	struct dm_sync_step gone = {
 		DM_SYNC_COPY_STATE_NOT_APPLICABLE,
@@ -558,33 +558,33 @@ static int op_detach(struct dm_sync_pair *p, struct change *c)
 	};
 	int r;
 
-	cancel_delayed_work(&p->hold_work);
-	cancel_delayed_work(&p->probe_work);
-	r = stop_copy(p, c) ?: quiesce(p, c);
+	cancel_delayed_work(&m->hold_work);
+	cancel_delayed_work(&m->probe_work);
+	r = stop_copy(m, c) ?: quiesce(m, c);
 	if (r)
 		return 0;
-	p->super.detached = true;
-	p->super.dissolved = c->operation == DM_SYNC_OPERATION_DISSOLVE;
-	if (dm_sync_super_write(p, &gone) && !c->force) {
-		p->super.detached = p->super.dissolved = false;
-		take_back(p, c);
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
-		dm_sync_gate_release(p);
-		dm_sync_ops_restart(p);
+	m->super.detached = true;
+	m->super.dissolved = c->operation == DM_SYNC_OPERATION_DISSOLVE;
+	if (dm_sync_super_write(m, &gone) && !c->force) {
+		m->super.detached = m->super.dissolved = false;
+		take_back(m, c);
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+		dm_sync_gate_release(m);
+		dm_sync_ops_restart(m);
 		return 0;
 	}
-	WRITE_ONCE(p->redirect, false);
-	WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
-	WRITE_ONCE(p->settled, true);
-	WRITE_ONCE(p->passthrough, true);
-	dm_sync_gate_release(p);
-	dm_sync_publish(p, &gone, DM_SYNC_EVENT_CAUSE_DELETED, c->operation,
+	WRITE_ONCE(m->redirect, false);
+	WRITE_ONCE(m->flow, DM_SYNC_FLOW_NONE);
+	WRITE_ONCE(m->settled, true);
+	WRITE_ONCE(m->passthrough, true);
+	dm_sync_gate_release(m);
+	dm_sync_publish(&m->pair, &gone, DM_SYNC_EVENT_CAUSE_DELETED, c->operation,
 			DM_SYNC_REASON_OPERATOR);
-	dm_sync_pair_unregister(p);
+	dm_sync_pair_unregister(&m->pair);
 	return 0;
 }
 
-static int (*const handlers[])(struct dm_sync_pair *p, struct change *c) = {
+static int (*const handlers[])(struct dm_sync_mirror *m, struct change *c) = {
 	[DM_SYNC_OPERATION_ABORT] = op_abort,
 	[DM_SYNC_OPERATION_ACTIVATE] = op_activate,
 	[DM_SYNC_OPERATION_DEACTIVATE] = op_fracture,
@@ -616,42 +616,42 @@ static const int admit_errno[] = {
 
 /**
  * dm_sync_facts_now - the facts, with those that are computed
- * @p: the pair
+ * @m: the mirror
  * @f: out
  *
- * Context: p->lock held.
+ * Context: m->pair.lock held.
  */
-void dm_sync_facts_now(struct dm_sync_pair *p, struct dm_sync_facts *f)
+void dm_sync_facts_now(struct dm_sync_mirror *m, struct dm_sync_facts *f)
 {
-	*f = p->facts;
+	*f = m->pair.facts;
 	/* What hosts wrote through the replica door is in the replica map. */
-	if (p->loaded && !p->redirect && dm_sync_map_count(p->replica_map))
+	if (m->loaded && !m->redirect && dm_sync_map_count(m->replica_map))
 		f->replica_consistent = false;
 	f->source_ok = true;	/* tried is known */
-	f->held_writes = dm_sync_gate_parked(&p->gate);
-	f->nothing_marked = p->loaded && !dm_sync_map_count(p->source_map) &&
-			    !dm_sync_map_count(p->replica_map);
+	f->held_writes = dm_sync_gate_parked(&m->gate);
+	f->nothing_marked = m->loaded && !dm_sync_map_count(m->source_map) &&
+			    !dm_sync_map_count(m->replica_map);
 }
 
-static enum dm_sync_admit judge(struct dm_sync_pair *p, u32 operation, bool force,
+static enum dm_sync_admit judge(struct dm_sync_mirror *m, u32 operation, bool force,
 				const char **why)
 {
 	enum dm_sync_admit verdict = DM_SYNC_ADMIT_BUSY;
 	struct dm_sync_facts f;
 
 	*why = NULL;
-	spin_lock_irq(&p->lock);
-	if (!p->live || p->gone) {
-		*why = p->gone ? "the pair has been detached" :
+	spin_lock_irq(&m->pair.lock);
+	if (!m->pair.live || m->pair.gone) {
+		*why = m->pair.gone ? "the pair has been detached" :
 				 "the device is suspended";
 	} else {
-		dm_sync_facts_now(p, &f);
-		verdict = dm_sync_admit(&p->state, &f, operation, force, why);
+		dm_sync_facts_now(m, &f);
+		verdict = dm_sync_admit(&m->pair.state, &f, operation, force, why);
 		if (verdict == DM_SYNC_ADMIT_OK &&
 		    (operation >= ARRAY_SIZE(handlers) || !handlers[operation]))
 			verdict = DM_SYNC_ADMIT_UNSUPPORTED;
 	}
-	spin_unlock_irq(&p->lock);
+	spin_unlock_irq(&m->pair.lock);
 	return verdict;
 }
 
@@ -660,33 +660,33 @@ static void request_free(struct kref *ref)
 	kfree(container_of(ref, struct dm_sync_request, ref));
 }
 
-static void carry_out(struct dm_sync_pair *p, struct dm_sync_request *req)
+static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 {
 	struct change c = { .operation = req->operation, .force = req->force };
-	enum dm_sync_admit verdict = judge(p, req->operation, req->force, &req->why);
+	enum dm_sync_admit verdict = judge(m, req->operation, req->force, &req->why);
 	struct dm_sync_facts f;
 	int r;
 
-	spin_lock_irq(&p->lock);
-	dm_sync_facts_now(p, &f);
-	c.from = state_step(&p->state);
+	spin_lock_irq(&m->pair.lock);
+	dm_sync_facts_now(m, &f);
+	c.from = state_step(&m->pair.state);
 	if (verdict == DM_SYNC_ADMIT_OK &&
-	    !dm_sync_transition(&p->state, &f, req->operation, &c.during, &c.after))
+	    !dm_sync_transition(&m->pair.state, &f, req->operation, &c.during, &c.after))
 		verdict = DM_SYNC_ADMIT_UNSUPPORTED;
-	spin_unlock_irq(&p->lock);
+	spin_unlock_irq(&m->pair.lock);
 
 	req->result = admit_errno[verdict];
 	if (verdict == DM_SYNC_ADMIT_OK)
-		dm_sync_publish(p, &c.during, DM_SYNC_EVENT_CAUSE_OPERATION,
+		dm_sync_publish(&m->pair, &c.during, DM_SYNC_EVENT_CAUSE_OPERATION,
 				req->operation, DM_SYNC_REASON_NONE);
 	/* Who asked for a restore must not read the old source any more. */
 	if (verdict != DM_SYNC_ADMIT_OK || req->operation != DM_SYNC_OPERATION_RESTORE)
 		complete(&req->accepted);
 	if (verdict != DM_SYNC_ADMIT_OK)
 		return;
-	r = handlers[req->operation](p, &c);
+	r = handlers[req->operation](m, &c);
 	if (r)
-		take_back(p, &c);
+		take_back(m, &c);
 	if (req->operation == DM_SYNC_OPERATION_RESTORE) {
 		req->result = r;
 		req->why = r ? "the restore could not be begun" : NULL;
@@ -696,41 +696,40 @@ static void carry_out(struct dm_sync_pair *p, struct dm_sync_request *req)
 
 static void do_requests(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, request_work);
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, request_work);
 	struct dm_sync_request *req;
 
 	for (;;) {
-		spin_lock_irq(&p->lock);
-		req = list_first_entry_or_null(&p->requests, struct dm_sync_request, list);
+		spin_lock_irq(&m->pair.lock);
+		req = list_first_entry_or_null(&m->requests, struct dm_sync_request, list);
 		if (req)
 			list_del_init(&req->list);
-		spin_unlock_irq(&p->lock);
+		spin_unlock_irq(&m->pair.lock);
 		if (!req)
 			return;
-		carry_out(p, req);
+		carry_out(m, req);
 		kref_put(&req->ref, request_free);
 	}
 }
 
 /**
- * dm_sync_pair_operate - ask for an operation
- * @pair: the pair
+ * dm_sync_mirror_operate - ask the conductor for an operation
+ * @pair: the mirror's
  * @operation: enum dm_sync_operation
  * @flags: DM_SYNC_OP_FORCE, DM_SYNC_OP_DRY_RUN
  * @why: out: a constant sentence when refused
  *
- * Returns when the operation is accepted or refused; semantics as specified
- * for ModifyReplicaSynchronization.
+ * For dm_sync_pair_operate(), which tells the rest.
  *
  * Context: may sleep; no lock held.
- * Return: 0 accepted or nothing to do; -EOPNOTSUPP, -EBUSY, -EPERM, -EINVAL;
- * -EINTR when killed while waiting (it may still be carried out).
+ * Return: 0 or a negative errno.
  */
-int dm_sync_pair_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
-			 const char **why)
+int dm_sync_mirror_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
+			   const char **why)
 {
+	struct dm_sync_mirror *m = to_mirror(pair);
 	bool force = flags & DM_SYNC_OP_FORCE;
-	enum dm_sync_admit verdict = judge(pair, operation, force, why);
+	enum dm_sync_admit verdict = judge(m, operation, force, why);
 	struct dm_sync_request *req;
 	int r = admit_errno[verdict];
 
@@ -747,8 +746,8 @@ int dm_sync_pair_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
 
 	spin_lock_irq(&pair->lock);
 	if (pair->live) {
-		list_add_tail(&req->list, &pair->requests);
-		queue_work(pair->conductor, &pair->request_work);
+		list_add_tail(&req->list, &m->requests);
+		queue_work(m->conductor, &m->request_work);
 	} else {
 		*why = "the device is suspended";
 		req->result = -EBUSY;
@@ -773,18 +772,18 @@ int dm_sync_pair_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
  * Events
  *--------------------------------------------------------------*/
 
-static bool next_step(struct dm_sync_pair *p, enum dm_sync_event ev,
+static bool next_step(struct dm_sync_mirror *m, enum dm_sync_event ev,
 		      struct dm_sync_step *to)
 {
 	struct dm_sync_facts f;
 	bool changed;
 
-	spin_lock_irq(&p->lock);
-	dm_sync_facts_now(p, &f);
-	changed = dm_sync_event_step(&p->state, &f, ev,
-				     p->recovery == 0,
-				     p->loaded && dm_sync_map_count(p->source_map), to);
-	spin_unlock_irq(&p->lock);
+	spin_lock_irq(&m->pair.lock);
+	dm_sync_facts_now(m, &f);
+	changed = dm_sync_event_step(&m->pair.state, &f, ev,
+				     m->recovery == 0,
+				     m->loaded && dm_sync_map_count(m->source_map), to);
+	spin_unlock_irq(&m->pair.lock);
 	return changed;
 }
 
@@ -792,109 +791,109 @@ static bool next_step(struct dm_sync_pair *p, enum dm_sync_event ev,
  * The restore is complete, and durably so: what is left in the replica map has
  * one meaning again, "the replica differs here", and goes forward next.
  */
-static void restore_done(struct dm_sync_pair *p, struct dm_sync_step *to)
+static void restore_done(struct dm_sync_mirror *m, struct dm_sync_step *to)
 {
-	p->super.restoring = false;
-	if (dm_sync_map_count(p->replica_map))
+	m->super.restoring = false;
+	if (dm_sync_map_count(m->replica_map))
 		*to = (struct dm_sync_step) {
 			DM_SYNC_COPY_STATE_UNSYNCHRONIZED,
 			DM_SYNC_PROGRESS_STATUS_RESYNCING,
 			DM_SYNC_COPY_STATE_SYNCHRONIZED,
 		};
-	spin_lock_irq(&p->lock);
-	p->facts.restore_incomplete = false;
-	p->facts.fracture_owed = true;
-	spin_unlock_irq(&p->lock);
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts.restore_incomplete = false;
+	m->pair.facts.fracture_owed = true;
+	spin_unlock_irq(&m->pair.lock);
 }
 
 /* All that was copied is on both sides, and the disk says so. */
-static int make_copy_durable(struct dm_sync_pair *p)
+static int make_copy_durable(struct dm_sync_mirror *m)
 {
-	int r = dm_sync_flush_sides(p, true);
+	int r = dm_sync_flush_sides(m, true);
 
 	if (r) {
-		dm_sync_break_flush(p, r == -ENXIO ? DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
+		dm_sync_break_flush(m, r == -ENXIO ? DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
 						     DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 		return r;
 	}
-	r = dm_sync_commit_maps(p, true);
-	if (r && !READ_ONCE(p->broken))
-		dm_sync_break(p, DM_SYNC_REASON_METADATA_FAILED);
-	return r ?: READ_ONCE(p->broken) ? -EIO : 0;
+	r = dm_sync_commit_maps(m, true);
+	if (r && !READ_ONCE(m->broken))
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	return r ?: READ_ONCE(m->broken) ? -EIO : 0;
 }
 
-static void facts_synced(struct dm_sync_pair *p)
+static void facts_synced(struct dm_sync_mirror *m)
 {
-	spin_lock_irq(&p->lock);
-	p->sync_time = dm_sync_now();
-	p->facts.ever_synced = true;
-	p->facts.replica_consistent = true;
-	spin_unlock_irq(&p->lock);
+	spin_lock_irq(&m->pair.lock);
+	m->pair.sync_time = dm_sync_now();
+	m->pair.facts.ever_synced = true;
+	m->pair.facts.replica_consistent = true;
+	spin_unlock_irq(&m->pair.lock);
 }
 
 static void do_copied(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, copied_work);
-	bool restore = p->redirect;
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, copied_work);
+	bool restore = m->redirect;
 	struct dm_sync_step to;
 
-	if (READ_ONCE(p->flow) == DM_SYNC_FLOW_NONE || READ_ONCE(p->broken) ||
-	    !next_step(p, DM_SYNC_EV_COPY_DONE, &to))
+	if (READ_ONCE(m->flow) == DM_SYNC_FLOW_NONE || READ_ONCE(m->broken) ||
+	    !next_step(m, DM_SYNC_EV_COPY_DONE, &to))
 		return;
-	if (dm_sync_map_count(p->source_map)) {
-		dm_sync_resync_start(p);
+	if (dm_sync_map_count(m->source_map)) {
+		dm_sync_resync_start(m);
 		return;
 	}
-	if (make_copy_durable(p))
+	if (make_copy_durable(m))
 		return;
 	if (restore)
-		restore_done(p, &to);
+		restore_done(m, &to);
 	if (to.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED)
-		facts_synced(p);
-	if (persist(p, &to)) {
-		p->super.restoring = restore;
+		facts_synced(m);
+	if (persist(m, &to)) {
+		m->super.restoring = restore;
 		return;
 	}
-	WRITE_ONCE(p->redirect, false);
+	WRITE_ONCE(m->redirect, false);
 	if (restore) {
 		/* Before a read could think that the replica has them. */
-		dm_sync_map_or(p->source_map, p->replica_map);
-		dm_sync_map_clear_all(p->replica_map);
-		start_flow(p, DM_SYNC_FLOW_FORWARD);
+		dm_sync_map_or(m->source_map, m->replica_map);
+		dm_sync_map_clear_all(m->replica_map);
+		start_flow(m, DM_SYNC_FLOW_FORWARD);
 	}
-	dm_sync_publish(p, &to, DM_SYNC_EVENT_CAUSE_COMPLETED, 0, DM_SYNC_REASON_NONE);
+	dm_sync_publish(&m->pair, &to, DM_SYNC_EVENT_CAUSE_COMPLETED, 0, DM_SYNC_REASON_NONE);
 	if (to.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED)
-		dm_sync_resync_start(p);
+		dm_sync_resync_start(m);
 }
 
 static void do_stall(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, stall_work);
-	bool stalled = READ_ONCE(p->resync.stalled);
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, stall_work);
+	bool stalled = READ_ONCE(m->resync.stalled);
 	struct dm_sync_step to;
-	u8 before = p->state.progress;
+	u8 before = m->pair.state.progress;
 
-	if (!next_step(p, stalled ? DM_SYNC_EV_STALLED : DM_SYNC_EV_UNSTALLED, &to))
+	if (!next_step(m, stalled ? DM_SYNC_EV_STALLED : DM_SYNC_EV_UNSTALLED, &to))
 		return;
 	if (stalled)
-		p->facts.before_pending = before;
-	dm_sync_publish(p, &to, DM_SYNC_EVENT_CAUSE_COMPLETED, 0, p->reason);
+		m->pair.facts.before_pending = before;
+	dm_sync_publish(&m->pair, &to, DM_SYNC_EVENT_CAUSE_COMPLETED, 0, m->pair.reason);
 }
 
 /* Held long enough: from now on writes go to the source and are tracked. */
 static void do_hold(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(to_delayed_work(work),
-					      struct dm_sync_pair, hold_work);
-	struct dm_sync_step same = state_step(&p->state);
+	struct dm_sync_mirror *m = container_of(to_delayed_work(work),
+					      struct dm_sync_mirror, hold_work);
+	struct dm_sync_step same = state_step(&m->pair.state);
 
-	if (p->state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED || !p->gate.closed)
+	if (m->pair.state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED || !m->gate.closed)
 		return;
-	p->hold_released = true;
-	persist(p, &same);
-	dm_sync_gate_release(p);
-	dm_sync_publish(p, &same, DM_SYNC_EVENT_CAUSE_COMPLETED, 0,
-			p->hold ? DM_SYNC_REASON_OPERATOR : DM_SYNC_REASON_HOLD_EXPIRED);
+	m->hold_released = true;
+	persist(m, &same);
+	dm_sync_gate_release(m);
+	dm_sync_publish(&m->pair, &same, DM_SYNC_EVENT_CAUSE_COMPLETED, 0,
+			m->hold ? DM_SYNC_REASON_OPERATOR : DM_SYNC_REASON_HOLD_EXPIRED);
 }
 
 /*----------------------------------------------------------------
@@ -903,28 +902,28 @@ static void do_hold(struct work_struct *work)
 
 /**
  * dm_sync_break - something failed: cut the flow now, tell the conductor
- * @p: the pair
+ * @m: the mirror
  * @reason: enum dm_sync_reason
  *
  * Context: any.
  */
-void dm_sync_break(struct dm_sync_pair *p, u32 reason)
+void dm_sync_break(struct dm_sync_mirror *m, u32 reason)
 {
-	if (READ_ONCE(p->passthrough))
+	if (READ_ONCE(m->passthrough))
 		return;
-	set_bit(reason, &p->broken);
+	set_bit(reason, &m->broken);
 	/*
 	 * Without metadata "the replica is stale" could not be made durable: so
 	 * it had better not become stale (see the head of this file).
 	 */
 	if (reason != DM_SYNC_REASON_METADATA_FAILED)
-		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
-	queue_work(p->conductor, &p->break_work);
+		WRITE_ONCE(m->flow, DM_SYNC_FLOW_NONE);
+	queue_work(m->conductor, &m->break_work);
 }
 
 /**
  * dm_sync_break_flush - the same, when it was a flush that failed
- * @p: the pair
+ * @m: the mirror
  * @reason: enum dm_sync_reason
  *
  * A later flush may succeed and still have lost what this one should have
@@ -932,10 +931,10 @@ void dm_sync_break(struct dm_sync_pair *p, u32 reason)
  *
  * Context: any.
  */
-void dm_sync_break_flush(struct dm_sync_pair *p, u32 reason)
+void dm_sync_break_flush(struct dm_sync_mirror *m, u32 reason)
 {
-	WRITE_ONCE(p->flush_failed, true);
-	dm_sync_break(p, reason);
+	WRITE_ONCE(m->flush_failed, true);
+	dm_sync_break(m, reason);
 }
 
 static enum dm_sync_event event_of(u32 reason)
@@ -960,39 +959,39 @@ static u32 worst_of(unsigned long reasons)
 	return __ffs(reasons);
 }
 
-static void arm_probe(struct dm_sync_pair *p, unsigned int seconds)
+static void arm_probe(struct dm_sync_mirror *m, unsigned int seconds)
 {
-	p->probe_delay = seconds;
-	queue_delayed_work(p->conductor, &p->probe_work, seconds * HZ);
+	m->probe_delay = seconds;
+	queue_delayed_work(m->conductor, &m->probe_work, seconds * HZ);
 }
 
-static void enter_broken(struct dm_sync_pair *p, u32 reason)
+static void enter_broken(struct dm_sync_mirror *m, u32 reason)
 {
-	u8 from = p->state.copy_state;
+	u8 from = m->pair.state.copy_state;
 	struct dm_sync_step to;
 
 	if (reason == DM_SYNC_REASON_METADATA_FAILED) {
-		p->meta_failed = true;
-		p->facts.maps_lost = true;
-		dm_sync_activity_fail(p->activity, -EIO);
+		m->meta_failed = true;
+		m->pair.facts.maps_lost = true;
+		dm_sync_activity_fail(m->activity, -EIO);
 	}
-	if (!next_step(p, event_of(reason), &to))
+	if (!next_step(m, event_of(reason), &to))
 		return;
-	facts_leave(p, from);
+	facts_leave(m, from);
 	/* It may go on changing. */
 	if (reason == DM_SYNC_REASON_METADATA_FAILED)
-		p->facts.replica_consistent = false;
-	if (p->redirect)
-		p->facts.restore_incomplete = true;
-	spin_lock_irq(&p->lock);
-	p->reason = reason;
-	p->reason_time = dm_sync_now();
-	spin_unlock_irq(&p->lock);
-	if (dm_sync_super_write(p, &to) && !p->meta_failed) {
-		set_bit(DM_SYNC_REASON_METADATA_FAILED, &p->broken);
-		queue_work(p->conductor, &p->break_work);
+		m->pair.facts.replica_consistent = false;
+	if (m->redirect)
+		m->pair.facts.restore_incomplete = true;
+	spin_lock_irq(&m->pair.lock);
+	m->pair.reason = reason;
+	m->pair.reason_time = dm_sync_now();
+	spin_unlock_irq(&m->pair.lock);
+	if (dm_sync_super_write(m, &to) && !m->meta_failed) {
+		set_bit(DM_SYNC_REASON_METADATA_FAILED, &m->broken);
+		queue_work(m->conductor, &m->break_work);
 	}
-	dm_sync_publish(p, &to, DM_SYNC_EVENT_CAUSE_ERROR, 0, reason);
+	dm_sync_publish(&m->pair, &to, DM_SYNC_EVENT_CAUSE_ERROR, 0, reason);
 }
 
 /*
@@ -1001,27 +1000,27 @@ static void enter_broken(struct dm_sync_pair *p, u32 reason)
  */
 static void do_break(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, break_work);
-	unsigned long reasons = xchg(&p->broken, 0);
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, break_work);
+	unsigned long reasons = xchg(&m->broken, 0);
 	const unsigned long metadata = BIT(DM_SYNC_REASON_METADATA_FAILED);
-	bool drained, owed = !p->settled;
+	bool drained, owed = !m->settled;
 
 	if (reasons & ~metadata)
-		WRITE_ONCE(p->flow, DM_SYNC_FLOW_NONE);
+		WRITE_ONCE(m->flow, DM_SYNC_FLOW_NONE);
 	if (reasons)
-		enter_broken(p, worst_of(reasons));
-	dm_sync_io_ack(p);
+		enter_broken(m, worst_of(reasons));
+	dm_sync_io_ack(m);
 	if (!reasons)
 		return;
-	dm_sync_resync_stop(p);
+	dm_sync_resync_stop(m);
 	/* What was held has nothing to wait for any more. */
 	if (reasons == metadata) {
-		if (p->gate.closed && p->state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED)
-			dm_sync_gate_release(p);
-		arm_probe(p, PROBE_FIRST);
+		if (m->gate.closed && m->pair.state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED)
+			dm_sync_gate_release(m);
+		arm_probe(m, PROBE_FIRST);
 		return;
 	}
-	p->source_lost = owed && p->flush_failed &&
+	m->source_lost = owed && m->flush_failed &&
 			 test_bit(DM_SYNC_REASON_SOURCE_WRITE_ERROR, &reasons);
 	/*
 	 * Writes that wait to be marked need room in the activity table, which
@@ -1029,18 +1028,18 @@ static void do_break(struct work_struct *work)
 	 */
 	if (reasons & (BIT(DM_SYNC_REASON_REPLICA_WRITE_ERROR) |
 		       BIT(DM_SYNC_REASON_REPLICA_FLUSH_ERROR))) {
-		settle(p, false);
-		dm_sync_commit_kick(p);
+		settle(m, false);
+		dm_sync_commit_kick(m);
 	}
-	drained = p->gate.closed || !dm_sync_gate_drain(&p->gate, DRAIN_TIMEOUT);
-	if (owed && p->settled)
-		dm_sync_mark_unflushed(p);	/* what ended meanwhile */
-	settle(p, drained);
-	WRITE_ONCE(p->flush_failed, false);
-	dm_sync_commit_kick(p);
-	if (p->gate.closed && p->state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED)
-		dm_sync_gate_release(p);
-	arm_probe(p, PROBE_FIRST);
+	drained = m->gate.closed || !dm_sync_gate_drain(&m->gate, DRAIN_TIMEOUT);
+	if (owed && m->settled)
+		dm_sync_mark_unflushed(m);	/* what ended meanwhile */
+	settle(m, drained);
+	WRITE_ONCE(m->flush_failed, false);
+	dm_sync_commit_kick(m);
+	if (m->gate.closed && m->pair.state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED)
+		dm_sync_gate_release(m);
+	arm_probe(m, PROBE_FIRST);
 }
 
 static bool replica_is_to_blame(u32 reason)
@@ -1050,19 +1049,19 @@ static bool replica_is_to_blame(u32 reason)
 	       reason == DM_SYNC_REASON_REPLICA_FLUSH_ERROR;
 }
 
-static void returned(struct dm_sync_pair *p, const struct dm_sync_step *to)
+static void returned(struct dm_sync_mirror *m, const struct dm_sync_step *to)
 {
 	if (to->copy_state == DM_SYNC_COPY_STATE_SUSPENDED) {
-		p->hold_released = true;
-		if (!persist(p, to))
-			dm_sync_publish(p, to, DM_SYNC_EVENT_CAUSE_RECOVERY, 0,
+		m->hold_released = true;
+		if (!persist(m, to))
+			dm_sync_publish(&m->pair, to, DM_SYNC_EVENT_CAUSE_RECOVERY, 0,
 					DM_SYNC_REASON_REPLICA_RETURNED);
 		return;
 	}
-	dm_sync_publish(p, to, DM_SYNC_EVENT_CAUSE_RECOVERY, 0,
+	dm_sync_publish(&m->pair, to, DM_SYNC_EVENT_CAUSE_RECOVERY, 0,
 			DM_SYNC_REASON_REPLICA_RETURNED);
-	if (begin_forward(p, to, false))
-		dm_sync_break(p, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
+	if (begin_forward(m, to, false))
+		dm_sync_break(m, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
 }
 
 /*
@@ -1071,24 +1070,24 @@ static void returned(struct dm_sync_pair *p, const struct dm_sync_step *to)
  */
 static void do_probe(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(to_delayed_work(work),
-					      struct dm_sync_pair, probe_work);
+	struct dm_sync_mirror *m = container_of(to_delayed_work(work),
+					      struct dm_sync_mirror, probe_work);
 	struct dm_sync_step to;
 
-	if (p->state.copy_state != DM_SYNC_COPY_STATE_BROKEN ||
-	    p->state.progress != DM_SYNC_PROGRESS_STATUS_DORMANT) {
-		if (p->meta_failed && revive_metadata(p))
-			arm_probe(p, min(2 * p->probe_delay, PROBE_LAST));
+	if (m->pair.state.copy_state != DM_SYNC_COPY_STATE_BROKEN ||
+	    m->pair.state.progress != DM_SYNC_PROGRESS_STATUS_DORMANT) {
+		if (m->meta_failed && revive_metadata(m))
+			arm_probe(m, min(2 * m->probe_delay, PROBE_LAST));
 		return;
 	}
-	if (!replica_is_to_blame(p->reason))
+	if (!replica_is_to_blame(m->pair.reason))
 		return;
-	if (!dm_sync_resync_probe(p) &&
-	    next_step(p, DM_SYNC_EV_REPLICA_RETURNED, &to)) {
-		returned(p, &to);
+	if (!dm_sync_resync_probe(m) &&
+	    next_step(m, DM_SYNC_EV_REPLICA_RETURNED, &to)) {
+		returned(m, &to);
 		return;
 	}
-	arm_probe(p, min(2 * p->probe_delay, PROBE_LAST));
+	arm_probe(m, min(2 * m->probe_delay, PROBE_LAST));
 }
 
 /*----------------------------------------------------------------
@@ -1097,78 +1096,78 @@ static void do_probe(struct work_struct *work)
 
 /**
  * dm_sync_ops_restart - take up what an attempt to stop had ended
- * @p: the pair; its flow is what it was
+ * @m: the mirror; its flow is what it was
  *
  * Context: the conductor, or while it is idle; may sleep.
  */
-void dm_sync_ops_restart(struct dm_sync_pair *p)
+void dm_sync_ops_restart(struct dm_sync_mirror *m)
 {
-	enum dm_sync_flow flow = READ_ONCE(p->flow);
+	enum dm_sync_flow flow = READ_ONCE(m->flow);
 
-	if (p->state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED && !p->hold_released) {
-		if (dm_sync_gate_close(&p->gate, DRAIN_TIMEOUT))
-			dm_sync_gate_release(p);
-		arm_hold(p);
+	if (m->pair.state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED && !m->hold_released) {
+		if (dm_sync_gate_close(&m->gate, DRAIN_TIMEOUT))
+			dm_sync_gate_release(m);
+		arm_hold(m);
 	}
 	if ((flow == DM_SYNC_FLOW_RESTORE &&
-	     p->state.progress == DM_SYNC_PROGRESS_STATUS_RESTORING) ||
+	     m->pair.state.progress == DM_SYNC_PROGRESS_STATUS_RESTORING) ||
 	    (flow == DM_SYNC_FLOW_FORWARD &&
-	     p->state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED))
-		dm_sync_resync_start(p);
-	if (p->state.copy_state == DM_SYNC_COPY_STATE_BROKEN)
-		arm_probe(p, PROBE_FIRST);
+	     m->pair.state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED))
+		dm_sync_resync_start(m);
+	if (m->pair.state.copy_state == DM_SYNC_COPY_STATE_BROKEN)
+		arm_probe(m, PROBE_FIRST);
 }
 
 /**
  * dm_sync_enter_state - turn flow, gate and copy to what the state says
- * @p: the pair, just activated, no host I/O yet
+ * @m: the mirror, just activated, no host I/O yet
  *
  * Context: resume, the conductor idle; may sleep.
  */
-void dm_sync_enter_state(struct dm_sync_pair *p)
+void dm_sync_enter_state(struct dm_sync_mirror *m)
 {
-	enum dm_sync_flow flow = dm_sync_flow(&p->state);
+	enum dm_sync_flow flow = dm_sync_flow(&m->pair.state);
 
-	if (p->meta_failed) {		/* and in memory only: it goes on as it was */
-		dm_sync_ops_restart(p);
+	if (m->meta_failed) {		/* and in memory only: it goes on as it was */
+		dm_sync_ops_restart(m);
 		return;
 	}
-	WRITE_ONCE(p->redirect, p->super.restoring);
-	WRITE_ONCE(p->settled, flow == DM_SYNC_FLOW_NONE);
-	WRITE_ONCE(p->flow, flow);
-	dm_sync_ops_restart(p);
+	WRITE_ONCE(m->redirect, m->super.restoring);
+	WRITE_ONCE(m->settled, flow == DM_SYNC_FLOW_NONE);
+	WRITE_ONCE(m->flow, flow);
+	dm_sync_ops_restart(m);
 }
 
 /**
  * dm_sync_ops_stop - no more changes: timers off, queues empty
- * @p: the pair, not live any more, no host I/O
+ * @m: the mirror, not live any more, no host I/O
  *
  * Context: postsuspend; may sleep.
  */
-void dm_sync_ops_stop(struct dm_sync_pair *p)
+void dm_sync_ops_stop(struct dm_sync_mirror *m)
 {
-	cancel_delayed_work_sync(&p->hold_work);
-	cancel_delayed_work_sync(&p->probe_work);
-	cancel_work_sync(&p->resync.demand_work);
-	flush_workqueue(p->conductor);
-	dm_sync_resync_stop(p);
-	flush_workqueue(p->io_wq);
-	flush_workqueue(p->conductor);
-	cancel_delayed_work_sync(&p->hold_work);
-	cancel_delayed_work_sync(&p->probe_work);
+	cancel_delayed_work_sync(&m->hold_work);
+	cancel_delayed_work_sync(&m->probe_work);
+	cancel_work_sync(&m->resync.demand_work);
+	flush_workqueue(m->conductor);
+	dm_sync_resync_stop(m);
+	flush_workqueue(m->io_wq);
+	flush_workqueue(m->conductor);
+	cancel_delayed_work_sync(&m->hold_work);
+	cancel_delayed_work_sync(&m->probe_work);
 }
 
 /**
  * dm_sync_ops_init - set up the conductor's work
- * @p: the pair
+ * @m: the mirror
  */
-void dm_sync_ops_init(struct dm_sync_pair *p)
+void dm_sync_ops_init(struct dm_sync_mirror *m)
 {
-	INIT_LIST_HEAD(&p->requests);
-	INIT_WORK(&p->request_work, do_requests);
-	INIT_WORK(&p->break_work, do_break);
-	INIT_WORK(&p->copied_work, do_copied);
-	INIT_WORK(&p->stall_work, do_stall);
-	INIT_DELAYED_WORK(&p->hold_work, do_hold);
-	INIT_DELAYED_WORK(&p->probe_work, do_probe);
+	INIT_LIST_HEAD(&m->requests);
+	INIT_WORK(&m->request_work, do_requests);
+	INIT_WORK(&m->break_work, do_break);
+	INIT_WORK(&m->copied_work, do_copied);
+	INIT_WORK(&m->stall_work, do_stall);
+	INIT_DELAYED_WORK(&m->hold_work, do_hold);
+	INIT_DELAYED_WORK(&m->probe_work, do_probe);
 }

@@ -97,10 +97,24 @@ unsigned int dm_sync_pair_history(struct dm_sync_pair *pair, u64 since,
 
 int dm_sync_pair_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
 			 const char **why);
-int dm_sync_pair_set_priority(struct dm_sync_pair *pair, u32 priority, const char **why);
-int dm_sync_pair_set_limit(struct dm_sync_pair *pair, u64 bytes_per_second);
-int dm_sync_pair_set_hold(struct dm_sync_pair *pair, u32 hold, const char **why);
-int dm_sync_pair_set_hold_max(struct dm_sync_pair *pair, u32 seconds, const char **why);
-int dm_sync_pair_set_recovery(struct dm_sync_pair *pair, u32 recovery, const char **why);
+
+/**
+ * enum dm_sync_setting - what may be set while a pair is in use
+ * @DM_SYNC_SETTING_PRIORITY: enum dm_sync_copy_priority
+ * @DM_SYNC_SETTING_LIMIT: cap of the background copy, bytes per second, 0 for none
+ * @DM_SYNC_SETTING_HOLD: enum dm_sync_hold
+ * @DM_SYNC_SETTING_HOLD_MAX: how long writes are held at most, seconds
+ * @DM_SYNC_SETTING_RECOVERY: enum dm_sync_recovery
+ */
+enum dm_sync_setting {
+	DM_SYNC_SETTING_PRIORITY,
+	DM_SYNC_SETTING_LIMIT,
+	DM_SYNC_SETTING_HOLD,
+	DM_SYNC_SETTING_HOLD_MAX,
+	DM_SYNC_SETTING_RECOVERY,
+};
+
+int dm_sync_pair_set(struct dm_sync_pair *pair, enum dm_sync_setting setting, u64 value,
+		     const char **why);
 
 #endif /* DM_SYNC_PAIR_H */

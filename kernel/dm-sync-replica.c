@@ -23,12 +23,12 @@
 #define DM_MSG_PREFIX "sync-replica"
 
 struct replica_door {
-	struct dm_sync_pair *pair;
+	struct dm_sync_mirror *mirror;
 	struct dm_dev *replica;
 };
 
 struct door_io {
-	struct dm_sync_pair *pair;
+	struct dm_sync_mirror *mirror;
 	bool counted;
 };
 
@@ -37,63 +37,63 @@ static struct door_io *door_io_of(struct bio *bio)
 	return dm_per_bio_data(bio, sizeof(struct door_io));
 }
 
-static void door_leave(struct dm_sync_pair *p)
+static void door_leave(struct dm_sync_mirror *m)
 {
-	if (atomic_dec_and_test(&p->door_users))
-		wake_up(&p->door_idle);
+	if (atomic_dec_and_test(&m->door_users))
+		wake_up(&m->door_idle);
 }
 
-static bool door_enter(struct dm_sync_pair *p, bool write)
+static bool door_enter(struct dm_sync_mirror *m, bool write)
 {
 	u8 need = write ? DM_SYNC_DOOR_ACCESS_READ_WRITE : DM_SYNC_DOOR_ACCESS_READ_ONLY;
 
-	atomic_inc(&p->door_users);
+	atomic_inc(&m->door_users);
 	smp_mb__after_atomic();		/* pairs with the lock in dm_sync_publish() */
-	if (READ_ONCE(p->door_access) >= need && !READ_ONCE(p->gone))
+	if (READ_ONCE(m->pair.door_access) >= need && !READ_ONCE(m->pair.gone))
 		return true;
-	door_leave(p);
+	door_leave(m);
 	return false;
 }
 
-static void mark_bio(struct dm_sync_pair *p, struct bio *bio, u64 *first, u64 *last)
+static void mark_bio(struct dm_sync_mirror *m, struct bio *bio, u64 *first, u64 *last)
 {
 	sector_t start = bio->bi_iter.bi_sector;
 
-	*first = dm_sync_region_of(p, start);
-	*last = dm_sync_region_of(p, start + bio_sectors(bio) - 1);
+	*first = dm_sync_region_of(m, start);
+	*last = dm_sync_region_of(m, start + bio_sectors(bio) - 1);
 }
 
 /* Returns true when the write may be issued now. */
-static bool door_mark(struct dm_sync_pair *p, struct bio *bio)
+static bool door_mark(struct dm_sync_mirror *m, struct bio *bio)
 {
 	unsigned long flags;
 	u64 first, last;
 
-	mark_bio(p, bio, &first, &last);
-	if (dm_sync_map_next_clear(p->replica_map, first, last + 1) > last &&
-	    dm_sync_map_is_durable(p->replica_map, first, last))
+	mark_bio(m, bio, &first, &last);
+	if (dm_sync_map_next_clear(m->replica_map, first, last + 1) > last &&
+	    dm_sync_map_is_durable(m->replica_map, first, last))
 		return true;
-	dm_sync_map_set_range(p->replica_map, first, last);
-	spin_lock_irqsave(&p->io_lock, flags);
-	bio_list_add(&p->door_marks, bio);
-	spin_unlock_irqrestore(&p->io_lock, flags);
-	dm_sync_commit_kick(p);
+	dm_sync_map_set_range(m->replica_map, first, last);
+	spin_lock_irqsave(&m->io_lock, flags);
+	bio_list_add(&m->door_marks, bio);
+	spin_unlock_irqrestore(&m->io_lock, flags);
+	dm_sync_commit_kick(m);
 	return false;
 }
 
 /**
  * dm_sync_door_marked - the marks of a group of replica writes are durable
- * @p: the pair
+ * @m: the mirror
  * @error: they are not: the writes fail, none was issued
  *
  * Context: the committer; may sleep.
  */
-void dm_sync_door_marked(struct dm_sync_pair *p, int error)
+void dm_sync_door_marked(struct dm_sync_mirror *m, int error)
 {
-	struct bio_list bios = p->door_committing;
+	struct bio_list bios = m->door_committing;
 	struct bio *bio;
 
-	bio_list_init(&p->door_committing);
+	bio_list_init(&m->door_committing);
 	while ((bio = bio_list_pop(&bios))) {
 		if (error) {
 			bio->bi_status = errno_to_blk_status(error);
@@ -107,19 +107,19 @@ void dm_sync_door_marked(struct dm_sync_pair *p, int error)
 static int replica_map(struct dm_target *ti, struct bio *bio)
 {
 	struct replica_door *d = ti->private;
-	struct dm_sync_pair *p = d->pair;
+	struct dm_sync_mirror *m = d->mirror;
 	struct door_io *io = door_io_of(bio);
 	bool write = op_is_write(bio_op(bio));
 
-	io->pair = p;
-	io->counted = door_enter(p, write && bio_sectors(bio));
+	io->mirror = m;
+	io->counted = door_enter(m, write && bio_sectors(bio));
 	if (!io->counted)
 		return DM_MAPIO_KILL;
 	bio_set_dev(bio, d->replica->bdev);
 	if (bio->bi_opf & REQ_PREFLUSH)
 		return DM_MAPIO_REMAPPED;
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
-	if (!write || door_mark(p, bio))
+	if (!write || door_mark(m, bio))
 		return DM_MAPIO_REMAPPED;
 	return DM_MAPIO_SUBMITTED;
 }
@@ -130,7 +130,7 @@ static int replica_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 
 	if (io->counted) {
 		io->counted = false;
-		door_leave(io->pair);
+		door_leave(io->mirror);
 	}
 	return DM_ENDIO_DONE;
 }
@@ -152,28 +152,30 @@ static int source_door_dev(struct dm_target *ti, const char *arg, dev_t *dev)
 	return lookup_bdev(arg, dev);
 }
 
-static int find_pair(struct dm_target *ti, const char *arg, struct dm_sync_pair **pair)
+static int find_mirror(struct dm_target *ti, const char *arg, struct dm_sync_mirror **mirror)
 {
+	struct dm_sync_pair *pair;
 	dev_t dev;
 	int r = source_door_dev(ti, arg, &dev);
 
 	if (r)
 		return r;
-	*pair = dm_sync_pair_find_door(dev);
-	if (!*pair) {
+	pair = dm_sync_pair_find_door(dev);
+	if (!pair) {
 		ti->error = "The device is not the source door of an active pair";
 		return -ENODEV;
 	}
-	if (!ti->begin && ti->len == (*pair)->sectors)
+	*mirror = to_mirror(pair);
+	if (!ti->begin && ti->len == (*mirror)->sectors)
 		return 0;
 	ti->error = "The replica door must be as large as its source door";
-	dm_sync_pair_put(*pair);
+	dm_sync_pair_put(pair);
 	return -EINVAL;
 }
 
 static int open_replica(struct dm_target *ti, struct replica_door *d)
 {
-	dev_t dev = d->pair->replica_dev;
+	dev_t dev = d->mirror->pair.replica_dev;
 	char name[24];
 	int r;
 
@@ -198,9 +200,9 @@ static int replica_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "Cannot allocate the replica door";
 		return -ENOMEM;
 	}
-	r = find_pair(ti, argv[0], &d->pair);
+	r = find_mirror(ti, argv[0], &d->mirror);
 	if (r)
-		goto bad_pair;
+		goto bad_mirror;
 	r = open_replica(ti, d);
 	if (r)
 		goto bad_replica;
@@ -211,8 +213,8 @@ static int replica_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	return 0;
 
 bad_replica:
-	dm_sync_pair_put(d->pair);
-bad_pair:
+	dm_sync_pair_put(&d->mirror->pair);
+bad_mirror:
 	kfree(d);
 	return r;
 }
@@ -222,7 +224,7 @@ static void replica_dtr(struct dm_target *ti)
 	struct replica_door *d = ti->private;
 
 	dm_put_device(ti, d->replica);
-	dm_sync_pair_put(d->pair);
+	dm_sync_pair_put(&d->mirror->pair);
 	kfree(d);
 }
 
@@ -235,11 +237,11 @@ static void replica_status(struct dm_target *ti, status_type_t type,
 
 	switch (type) {
 	case STATUSTYPE_INFO:
-		DMEMIT("%s %llu", access[READ_ONCE(d->pair->door_access)],
-		       dm_sync_map_count(d->pair->replica_map));
+		DMEMIT("%s %llu", access[READ_ONCE(d->mirror->pair.door_access)],
+		       dm_sync_map_count(d->mirror->replica_map));
 		break;
 	case STATUSTYPE_TABLE:
-		DMEMIT("%u:%u", MAJOR(d->pair->door), MINOR(d->pair->door));
+		DMEMIT("%u:%u", MAJOR(d->mirror->pair.door), MINOR(d->mirror->pair.door));
 		break;
 	case STATUSTYPE_IMA:
 		*result = '\0';

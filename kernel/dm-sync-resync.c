@@ -30,27 +30,27 @@
 #define NO_REGION		(~0ULL)
 #define CHECKPOINT_BYTES	(128ULL << 20)	/* between durable clears of marks */
 
-static bool restoring(struct dm_sync_pair *p)
+static bool restoring(struct dm_sync_mirror *m)
 {
-	return READ_ONCE(p->redirect);
+	return READ_ONCE(m->redirect);
 }
 
 /*----------------------------------------------------------------
  * Which piece next.  All of this under rs->lock.
  *--------------------------------------------------------------*/
 
-static sector_t region_end(struct dm_sync_pair *p, u64 region)
+static sector_t region_end(struct dm_sync_mirror *m, u64 region)
 {
-	return min_t(sector_t, dm_sync_region_start(p, region + 1), p->sectors);
+	return min_t(sector_t, dm_sync_region_start(m, region + 1), m->sectors);
 }
 
-static void slot_set(struct dm_sync_pair *p, struct dm_sync_slot *slot,
+static void slot_set(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 		     sector_t start, sector_t end, u64 first, u64 last)
 {
 	slot->first = first;
 	slot->last = last;
-	slot->pass = p->resync.pass;
-	slot->is_part = p->resync.partial != NO_REGION;
+	slot->pass = m->resync.pass;
+	slot->is_part = m->resync.partial != NO_REGION;
 	slot->job.sector = start;
 	slot->job.sectors = end - start;
 	slot->range.start = start;
@@ -58,11 +58,11 @@ static void slot_set(struct dm_sync_pair *p, struct dm_sync_slot *slot,
 }
 
 /* The next piece of the region that is larger than a piece. */
-static bool next_of_partial(struct dm_sync_pair *p, struct dm_sync_slot *slot,
+static bool next_of_partial(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 			    sector_t sectors)
 {
-	struct dm_sync_resync *rs = &p->resync;
-	sector_t end = region_end(p, rs->partial);
+	struct dm_sync_resync *rs = &m->resync;
+	sector_t end = region_end(m, rs->partial);
 	sector_t start = rs->issued;
 
 	if (rs->partial_failed || start >= end) {
@@ -75,51 +75,51 @@ static bool next_of_partial(struct dm_sync_pair *p, struct dm_sync_slot *slot,
 	end = min(end, start + sectors);
 	/* Before the range is locked: see dm_sync_range_marked(). */
 	WRITE_ONCE(rs->issued, end);
-	slot_set(p, slot, start, end, rs->partial, rs->partial);
+	slot_set(m, slot, start, end, rs->partial, rs->partial);
 	return true;
 }
 
-static void begin_partial(struct dm_sync_pair *p, u64 region)
+static void begin_partial(struct dm_sync_mirror *m, u64 region)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 
 	rs->completed = 0;
 	rs->partial_failed = false;
-	WRITE_ONCE(rs->issued, dm_sync_region_start(p, region));
+	WRITE_ONCE(rs->issued, dm_sync_region_start(m, region));
 	smp_wmb();	/* a reader of partial must not see an older issued */
 	WRITE_ONCE(rs->partial, region);
 }
 
 /* Adjacent marked regions from @region on, within a piece and an extent. */
-static void next_run(struct dm_sync_pair *p, struct dm_sync_slot *slot,
+static void next_run(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 		     u64 region, sector_t sectors)
 {
-	struct dm_sync_resync *rs = &p->resync;
-	sector_t start = dm_sync_region_start(p, region);
-	sector_t limit = min(start + sectors, ((start >> p->extent_shift) + 1) << p->extent_shift);
-	u64 last = min(dm_sync_region_of(p, limit), p->nr_regions);
+	struct dm_sync_resync *rs = &m->resync;
+	sector_t start = dm_sync_region_start(m, region);
+	sector_t limit = min(start + sectors, ((start >> m->extent_shift) + 1) << m->extent_shift);
+	u64 last = min(dm_sync_region_of(m, limit), m->nr_regions);
 
 	if (rs->narrow)
 		last = region + 1;
-	last = dm_sync_map_next_clear(p->source_map, region, last) - 1;
-	slot_set(p, slot, start, region_end(p, last), region, last);
+	last = dm_sync_map_next_clear(m->source_map, region, last) - 1;
+	slot_set(m, slot, start, region_end(m, last), region, last);
 	rs->cursor = slot->range.last + 1;
 }
 
 /* The pass is at its end and nothing is in flight. */
-static void pass_ended(struct dm_sync_pair *p)
+static void pass_ended(struct dm_sync_mirror *m)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 
-	if (!dm_sync_map_count(p->source_map)) {
+	if (!dm_sync_map_count(m->source_map)) {
 		rs->running = false;
 		dm_sync_pace_idle(&rs->pace);
-		queue_work(p->conductor, &p->copied_work);
+		queue_work(m->conductor, &m->copied_work);
 		return;
 	}
 	if (rs->failed && rs->narrow) {
 		rs->running = false;
-		dm_sync_break(p, restoring(p) ? DM_SYNC_REASON_REPLICA_READ_ERROR :
+		dm_sync_break(m, restoring(m) ? DM_SYNC_REASON_REPLICA_READ_ERROR :
 						DM_SYNC_REASON_SOURCE_READ_ERROR);
 		return;
 	}
@@ -129,34 +129,34 @@ static void pass_ended(struct dm_sync_pair *p)
 }
 
 /* Returns false when no piece can be started now. */
-static bool next_piece(struct dm_sync_pair *p, struct dm_sync_slot *slot,
+static bool next_piece(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 		       sector_t sectors)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 	unsigned int tries;
 	u64 region;
 
 	for (tries = 0; rs->running && tries < 3; tries++) {
 		if (rs->partial != NO_REGION) {
-			if (next_of_partial(p, slot, sectors))
+			if (next_of_partial(m, slot, sectors))
 				return true;
 			if (rs->partial != NO_REGION)
 				return false;
 		}
-		region = dm_sync_map_next(p->source_map, dm_sync_region_of(p, rs->cursor));
-		if (region >= p->nr_regions) {
+		region = dm_sync_map_next(m->source_map, dm_sync_region_of(m, rs->cursor));
+		if (region >= m->nr_regions) {
 			if (rs->busy)
 				return false;
-			pass_ended(p);
-		} else if ((1ULL << p->region_shift) > sectors) {
-			begin_partial(p, region);
+			pass_ended(m);
+		} else if ((1ULL << m->region_shift) > sectors) {
+			begin_partial(m, region);
 		} else {
-			next_run(p, slot, region, sectors);
+			next_run(m, slot, region, sectors);
 			return true;
 		}
 	}
 	if (rs->running)
-		queue_delayed_work(p->io_wq, &rs->work, 0);
+		queue_delayed_work(m->io_wq, &rs->work, 0);
 	return false;
 }
 
@@ -167,42 +167,42 @@ static bool next_piece(struct dm_sync_pair *p, struct dm_sync_slot *slot,
 static void piece_start(struct work_struct *work)
 {
 	struct dm_sync_slot *slot = container_of(work, struct dm_sync_slot, start);
-	struct dm_sync_pair *p = slot->pair;
+	struct dm_sync_mirror *m = slot->mirror;
 
-	trace_dm_sync_copy_start(p->id, &slot->job, restoring(p));
-	dm_sync_copy_start(&slot->job, p->io_wq);
+	trace_dm_sync_copy_start(m->pair.id, &slot->job, restoring(m));
+	dm_sync_copy_start(&slot->job, m->io_wq);
 }
 
 static void piece_granted(struct dm_sync_range *r)
 {
 	struct dm_sync_slot *slot = container_of(r, struct dm_sync_slot, range);
 
-	queue_work(slot->pair->io_wq, &slot->start);
+	queue_work(slot->mirror->io_wq, &slot->start);
 }
 
-static void piece_fill(struct dm_sync_pair *p, struct dm_sync_copy *job)
+static void piece_fill(struct dm_sync_mirror *m, struct dm_sync_copy *job)
 {
-	bool back = restoring(p);
+	bool back = restoring(m);
 
-	job->from = back ? p->replica : p->source;
-	job->to = back ? p->source : p->replica;
-	job->compare = p->state.methodology == DM_SYNC_COPY_METHODOLOGY_INCREMENTAL;
+	job->from = back ? m->replica : m->source;
+	job->to = back ? m->source : m->replica;
+	job->compare = m->pair.state.methodology == DM_SYNC_COPY_METHODOLOGY_INCREMENTAL;
 	job->fua = false;
 }
 
-static void piece_failed(struct dm_sync_pair *p, struct dm_sync_copy *job)
+static void piece_failed(struct dm_sync_mirror *m, struct dm_sync_copy *job)
 {
-	struct dm_sync_resync *rs = &p->resync;
-	bool back = restoring(p);
+	struct dm_sync_resync *rs = &m->resync;
+	bool back = restoring(m);
 
 	rs->failed = true;
 	if (job->read_error)
-		atomic64_inc(back ? &p->replica_errors : &p->source_errors);
+		atomic64_inc(back ? &m->replica_errors : &m->source_errors);
 	if (!job->write_error)
 		return;
-	atomic64_inc(back ? &p->source_errors : &p->replica_errors);
+	atomic64_inc(back ? &m->source_errors : &m->replica_errors);
 	rs->running = false;
-	dm_sync_break(p, back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
+	dm_sync_break(m, back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
 				DM_SYNC_REASON_REPLICA_WRITE_ERROR);
 }
 
@@ -213,24 +213,24 @@ static bool is_part_now(struct dm_sync_resync *rs, const struct dm_sync_slot *sl
 }
 
 /* Clear what the piece completed; its range is still held. */
-static void piece_arrived(struct dm_sync_pair *p, struct dm_sync_slot *slot)
+static void piece_arrived(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 	u64 region, bytes = (u64)slot->job.sectors << SECTOR_SHIFT;
 
-	dm_sync_activity_touch(p->activity, dm_sync_extent_of(p, slot->job.sector));
+	dm_sync_activity_touch(m->activity, dm_sync_extent_of(m, slot->job.sector));
 	if (slot->pass != rs->pass)
 		return;		/* it came too late: its regions stay marked */
 	rs->done += bytes;
 	if (slot->is_part) {
 		rs->completed += slot->job.sectors;
-		if (!rs->partial_failed && rs->completed == region_end(p, rs->partial) -
-				     dm_sync_region_start(p, rs->partial))
-			dm_sync_map_clear(p->source_map, rs->partial);
+		if (!rs->partial_failed && rs->completed == region_end(m, rs->partial) -
+				     dm_sync_region_start(m, rs->partial))
+			dm_sync_map_clear(m->source_map, rs->partial);
 		return;
 	}
 	for (region = slot->first; region <= slot->last; region++)
-		dm_sync_map_clear(p->source_map, region);
+		dm_sync_map_clear(m->source_map, region);
 }
 
 static void account_piece(struct dm_sync_resync *rs, const struct dm_sync_copy *job)
@@ -244,48 +244,48 @@ static void account_piece(struct dm_sync_resync *rs, const struct dm_sync_copy *
 			  job->sectors << SECTOR_SHIFT, job->read_ns, job->write_ns);
 }
 
-static void report_progress(struct dm_sync_pair *p)
+static void report_progress(struct dm_sync_mirror *m)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 
 	if (time_before(jiffies, rs->last_progress + HZ / 4))
 		return;
 	rs->last_progress = jiffies;
-	dm_sync_publish_progress(p);
+	dm_sync_publish_progress(&m->pair);
 }
 
 static void piece_done(struct dm_sync_copy *job)
 {
 	struct dm_sync_slot *slot = container_of(job, struct dm_sync_slot, job);
-	struct dm_sync_pair *p = slot->pair;
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_mirror *m = slot->mirror;
+	struct dm_sync_resync *rs = &m->resync;
 	bool checkpoint;
 
-	trace_dm_sync_copy_end(p->id, job, restoring(p));
+	trace_dm_sync_copy_end(m->pair.id, job, restoring(m));
 	spin_lock_irq(&rs->lock);
 	account_piece(rs, job);
 	if (job->read_error || job->write_error) {
 		if (is_part_now(rs, slot))
 			rs->partial_failed = true;
-		piece_failed(p, job);
+		piece_failed(m, job);
 	} else {
-		piece_arrived(p, slot);
+		piece_arrived(m, slot);
 	}
 	checkpoint = rs->uncommitted >= CHECKPOINT_BYTES;
 	if (checkpoint)
 		rs->uncommitted = 0;
 	spin_unlock_irq(&rs->lock);
 
-	dm_sync_range_unlock(p->ranges, &slot->range);
+	dm_sync_range_unlock(m->ranges, &slot->range);
 	if (checkpoint)
-		queue_work(p->io_wq, &rs->checkpoint);
-	report_progress(p);
+		queue_work(m->io_wq, &rs->checkpoint);
+	report_progress(m);
 
 	spin_lock_irq(&rs->lock);
 	slot->busy = false;
 	rs->busy--;
 	if (rs->running)
-		mod_delayed_work(p->io_wq, &rs->work, 0);
+		mod_delayed_work(m->io_wq, &rs->work, 0);
 	else if (!rs->busy)
 		wake_up_all(&rs->idle);
 	spin_unlock_irq(&rs->lock);
@@ -293,9 +293,9 @@ static void piece_done(struct dm_sync_copy *job)
 
 static void do_checkpoint(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, resync.checkpoint);
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, resync.checkpoint);
 
-	dm_sync_commit_maps(p, true);
+	dm_sync_commit_maps(m, true);
 }
 
 /*----------------------------------------------------------------
@@ -313,21 +313,21 @@ static struct dm_sync_slot *free_slot(struct dm_sync_resync *rs)
 }
 
 /* Is the host at it?  Asked before every piece. */
-static bool host_is_busy(struct dm_sync_pair *p, u64 now)
+static bool host_is_busy(struct dm_sync_mirror *m, u64 now)
 {
-	unsigned int inflight = dm_sync_io_inflight(p, NULL, NULL);
-	u64 since = jiffies_to_nsecs(jiffies - READ_ONCE(p->last_io));
+	unsigned int inflight = dm_sync_io_inflight(m, NULL, NULL);
+	u64 since = jiffies_to_nsecs(jiffies - READ_ONCE(m->last_io));
 
-	return dm_sync_pace_host(&p->resync.pace, now, inflight,
+	return dm_sync_pace_host(&m->resync.pace, now, inflight,
 				 since < now ? now - since : 0);
 }
 
 /* Pick and take a slot, or say how long to wait.  Under rs->lock. */
-static struct dm_sync_slot *take_slot(struct dm_sync_pair *p, u64 *delay)
+static struct dm_sync_slot *take_slot(struct dm_sync_mirror *m, u64 *delay)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 	u64 now = ktime_get_ns();
-	bool busy = host_is_busy(p, now);
+	bool busy = host_is_busy(m, now);
 	unsigned int bytes = dm_sync_pace_job_bytes(&rs->pace, busy);
 	struct dm_sync_slot *slot = free_slot(rs);
 
@@ -336,10 +336,10 @@ static struct dm_sync_slot *take_slot(struct dm_sync_pair *p, u64 *delay)
 		return NULL;
 	*delay = dm_sync_pace_delay(&rs->pace, now, busy, bytes);
 	if (*delay) {
-		trace_dm_sync_pace(p->id, *delay, rs->pace.limited_by);
+		trace_dm_sync_pace(m->pair.id, *delay, rs->pace.limited_by);
 		return NULL;
 	}
-	if (!next_piece(p, slot, bytes >> SECTOR_SHIFT))
+	if (!next_piece(m, slot, bytes >> SECTOR_SHIFT))
 		return NULL;
 	slot->busy = true;
 	rs->busy++;
@@ -347,15 +347,15 @@ static struct dm_sync_slot *take_slot(struct dm_sync_pair *p, u64 *delay)
 	return slot;
 }
 
-static void report_stall(struct dm_sync_pair *p)
+static void report_stall(struct dm_sync_mirror *m)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 	bool stalled = rs->running && dm_sync_pace_stalled(&rs->pace, ktime_get_ns());
 
 	if (stalled == rs->stalled)
 		return;
 	rs->stalled = stalled;
-	queue_work(p->conductor, &p->stall_work);
+	queue_work(m->conductor, &m->stall_work);
 }
 
 /* In jiffies: after the wait that pace asks for, but once a second at least. */
@@ -368,25 +368,25 @@ static unsigned long next_look(u64 delay)
 
 static void do_resync(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(to_delayed_work(work),
-					      struct dm_sync_pair, resync.work);
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_mirror *m = container_of(to_delayed_work(work),
+					      struct dm_sync_mirror, resync.work);
+	struct dm_sync_resync *rs = &m->resync;
 	struct dm_sync_slot *slot;
 	u64 delay;
 
 	for (;;) {
 		spin_lock_irq(&rs->lock);
-		slot = take_slot(p, &delay);
+		slot = take_slot(m, &delay);
 		if (!slot)
 			break;
 		spin_unlock_irq(&rs->lock);
-		piece_fill(p, &slot->job);
-		if (dm_sync_range_lock(p->ranges, &slot->range))
+		piece_fill(m, &slot->job);
+		if (dm_sync_range_lock(m->ranges, &slot->range))
 			piece_start(&slot->start);
 	}
-	report_stall(p);
+	report_stall(m);
 	if (rs->running && (delay || rs->busy))
-		queue_delayed_work(p->io_wq, &rs->work, next_look(delay));
+		queue_delayed_work(m->io_wq, &rs->work, next_look(delay));
 	spin_unlock_irq(&rs->lock);
 }
 
@@ -396,33 +396,33 @@ static void do_resync(struct work_struct *work)
 
 /**
  * dm_sync_resync_start - begin a pass over the marked regions
- * @p: the pair; flow (and redirect) say the direction
+ * @m: the mirror; flow (and redirect) say the direction
  *
  * Context: the conductor.
  */
-void dm_sync_resync_start(struct dm_sync_pair *p)
+void dm_sync_resync_start(struct dm_sync_mirror *m)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 
 	spin_lock_irq(&rs->lock);
-	rs->total = dm_sync_map_count(p->source_map) << (p->region_shift + SECTOR_SHIFT);
-	rs->total = min_t(u64, rs->total, (u64)p->sectors << SECTOR_SHIFT);
+	rs->total = dm_sync_map_count(m->source_map) << (m->region_shift + SECTOR_SHIFT);
+	rs->total = min_t(u64, rs->total, (u64)m->sectors << SECTOR_SHIFT);
 	rs->done = 0;
 	rs->started = dm_sync_now();
 	rs->cursor = 0;
 	rs->failed = rs->narrow = rs->stalled = false;
 	rs->partial_failed = false;
 	WRITE_ONCE(rs->partial, NO_REGION);
-	rs->pace.from_replica = restoring(p);
+	rs->pace.from_replica = restoring(m);
 	rs->pass++;
 	rs->running = true;
 	spin_unlock_irq(&rs->lock);
-	queue_delayed_work(p->io_wq, &rs->work, 0);
+	queue_delayed_work(m->io_wq, &rs->work, 0);
 }
 
 /**
  * dm_sync_resync_stop - start no more pieces and wait for those under way
- * @p: the pair
+ * @m: the mirror
  *
  * A piece that comes after the deadline holds its range and clears no mark; who
  * would be harmed by its write must not go on.
@@ -430,9 +430,9 @@ void dm_sync_resync_start(struct dm_sync_pair *p)
  * Context: may sleep; not the I/O queue.
  * Return: 0, or -ETIMEDOUT when a device did not answer in time.
  */
-int dm_sync_resync_stop(struct dm_sync_pair *p)
+int dm_sync_resync_stop(struct dm_sync_mirror *m)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 	long left;
 
 	spin_lock_irq(&rs->lock);
@@ -452,18 +452,18 @@ int dm_sync_resync_stop(struct dm_sync_pair *p)
 
 /**
  * dm_sync_resync_kick - a setting changed: ask the pace again
- * @p: the pair
+ * @m: the mirror
  *
  * Context: any.
  */
-void dm_sync_resync_kick(struct dm_sync_pair *p)
+void dm_sync_resync_kick(struct dm_sync_mirror *m)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 	unsigned long flags;
 
 	spin_lock_irqsave(&rs->lock, flags);
 	if (rs->running)
-		mod_delayed_work(p->io_wq, &rs->work, 0);
+		mod_delayed_work(m->io_wq, &rs->work, 0);
 	spin_unlock_irqrestore(&rs->lock, flags);
 }
 
@@ -487,7 +487,7 @@ static void waited_done(struct dm_sync_copy *job)
 	complete(&container_of(job, struct dm_sync_waited_copy, job)->done);
 }
 
-static void waited_start(struct dm_sync_pair *p,
+static void waited_start(struct dm_sync_mirror *m,
 				  struct dm_sync_waited_copy *c,
 				  struct block_device *from,
 				  struct block_device *to,
@@ -500,14 +500,14 @@ static void waited_start(struct dm_sync_pair *p,
 	c->job.sectors = sectors;
 	c->job.done = waited_done;
 	reinit_completion(&c->done);
-	dm_sync_copy_start(&c->job, p->io_wq);
+	dm_sync_copy_start(&c->job, m->io_wq);
 }
 
 /* Bring one marked region back; nobody else writes it meanwhile but we. */
-static blk_status_t restore_region(struct dm_sync_pair *p, u64 region)
+static blk_status_t restore_region(struct dm_sync_mirror *m, u64 region)
 {
-	sector_t start = dm_sync_region_start(p, region), end = region_end(p, region);
-	struct dm_sync_waited_copy *c = p->resync.back;
+	sector_t start = dm_sync_region_start(m, region), end = region_end(m, region);
+	struct dm_sync_waited_copy *c = m->resync.back;
 	blk_status_t error = BLK_STS_OK;
 
 	while (start < end && !error) {
@@ -517,18 +517,18 @@ static blk_status_t restore_region(struct dm_sync_pair *p, u64 region)
 		c->range.last = start + sectors - 1;
 		c->range.granted = waited_granted;
 		reinit_completion(&c->done);
-		if (!dm_sync_range_lock(p->ranges, &c->range))
+		if (!dm_sync_range_lock(m->ranges, &c->range))
 			wait_for_completion(&c->done);
-		waited_start(p, c, p->replica, p->source, start, sectors);
+		waited_start(m, c, m->replica, m->source, start, sectors);
 		wait_for_completion(&c->done);
 		error = c->job.read_error ?: c->job.write_error;
-		dm_sync_range_unlock(p->ranges, &c->range);
+		dm_sync_range_unlock(m->ranges, &c->range);
 		start += sectors;
 	}
 	if (error)
 		return error;
-	dm_sync_activity_touch(p->activity, dm_sync_extent_of(p, end - 1));
-	dm_sync_map_clear(p->source_map, region);
+	dm_sync_activity_touch(m->activity, dm_sync_extent_of(m, end - 1));
+	dm_sync_map_clear(m->source_map, region);
 	return BLK_STS_OK;
 }
 
@@ -538,8 +538,8 @@ static blk_status_t restore_region(struct dm_sync_pair *p, u64 region)
  */
 static void do_demand(struct work_struct *work)
 {
-	struct dm_sync_pair *p = container_of(work, struct dm_sync_pair, resync.demand_work);
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, resync.demand_work);
+	struct dm_sync_resync *rs = &m->resync;
 	blk_status_t error;
 	struct bio *bio;
 	u64 region, last;
@@ -547,7 +547,7 @@ static void do_demand(struct work_struct *work)
 	if (bio_list_empty(&rs->demand))
 		return;
 	/* A piece still under way would put the replica's old data over the new. */
-	dm_sync_resync_stop(p);
+	dm_sync_resync_stop(m);
 	for (;;) {
 		spin_lock_irq(&rs->lock);
 		bio = bio_list_pop(&rs->demand);
@@ -555,29 +555,29 @@ static void do_demand(struct work_struct *work)
 		if (!bio)
 			return;
 		error = BLK_STS_OK;
-		region = dm_sync_region_of(p, dm_sync_io_sector(bio));
-		last = dm_sync_region_of(p, dm_sync_io_last(bio));
-		while (!error && (region = dm_sync_map_next(p->source_map, region)) <= last)
-			error = restore_region(p, region);
+		region = dm_sync_region_of(m, dm_sync_io_sector(bio));
+		last = dm_sync_region_of(m, dm_sync_io_last(bio));
+		while (!error && (region = dm_sync_map_next(m->source_map, region)) <= last)
+			error = restore_region(m, region);
 		/* The write may go when the disk knows that the source is right. */
-		if (!error && dm_sync_commit_maps(p, true))
+		if (!error && dm_sync_commit_maps(m, true))
 			error = BLK_STS_IOERR;
 		if (error)
-			atomic64_inc(&p->replica_errors);
-		dm_sync_io_demand_done(p, bio, error);
+			atomic64_inc(&m->replica_errors);
+		dm_sync_io_demand_done(m, bio, error);
 	}
 }
 
 /**
  * dm_sync_resync_demand - bring a write's regions back before it is issued
- * @p: the pair, in the middle of a restore that broke off
+ * @m: the mirror, in the middle of a restore that broke off
  * @bio: the write; comes back through dm_sync_io_demand_done()
  *
  * Context: any.
  */
-void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio)
+void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 	unsigned long flags;
 
 	spin_lock_irqsave(&rs->lock, flags);
@@ -588,7 +588,7 @@ void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio)
 
 /**
  * dm_sync_resync_probe - does the replica take writes again?
- * @p: the pair, Broken
+ * @m: the mirror, Broken
  *
  * Reads a block of a marked region from the replica, writes it back unchanged
  * and flushes: the last consistent image there is not touched.
@@ -599,20 +599,20 @@ void dm_sync_resync_demand(struct dm_sync_pair *p, struct bio *bio)
  * Context: the conductor; may sleep.
  * Return: 0 when it does.
  */
-int dm_sync_resync_probe(struct dm_sync_pair *p)
+int dm_sync_resync_probe(struct dm_sync_mirror *m)
 {
-	u64 region = dm_sync_map_next(p->source_map, 0);
-	struct dm_sync_resync *rs = &p->resync;
+	u64 region = dm_sync_map_next(m->source_map, 0);
+	struct dm_sync_resync *rs = &m->resync;
 	struct dm_sync_waited_copy *c = rs->probe;
 	sector_t start;
 
 	if (rs->probe_busy && !try_wait_for_completion(&c->done))
 		return -ETIMEDOUT;
 	rs->probe_busy = false;
-	if (region < p->nr_regions) {
-		start = dm_sync_region_start(p, region);
-		waited_start(p, c, p->replica, p->replica, start,
-			     min_t(sector_t, region_end(p, region) - start, 8));
+	if (region < m->nr_regions) {
+		start = dm_sync_region_start(m, region);
+		waited_start(m, c, m->replica, m->replica, start,
+			     min_t(sector_t, region_end(m, region) - start, 8));
 		rs->probe_busy = !wait_for_completion_timeout(&c->done,
 							      DM_SYNC_DRAIN_SECONDS * HZ);
 		if (rs->probe_busy)
@@ -620,22 +620,22 @@ int dm_sync_resync_probe(struct dm_sync_pair *p)
 		if (c->job.read_error || c->job.write_error)
 			return -EIO;
 	}
-	return dm_sync_flush_sides(p, true);
+	return dm_sync_flush_sides(m, true);
 }
 
 /**
  * dm_sync_resync_wait - the end of all I/O of our own
- * @p: the pair, whose devices are about to be given back
+ * @m: the mirror, whose devices are about to be given back
  *
  * As device-mapper waits for the host's, without a deadline.
  *
  * Context: destructor; may sleep.
  */
-void dm_sync_resync_wait(struct dm_sync_pair *p)
+void dm_sync_resync_wait(struct dm_sync_mirror *m)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 
-	wait_event(rs->idle, !READ_ONCE(rs->busy) && !atomic_read(&p->flushing));
+	wait_event(rs->idle, !READ_ONCE(rs->busy) && !atomic_read(&m->flushing));
 	if (rs->probe_busy)
 		wait_for_completion(&rs->probe->done);
 	rs->probe_busy = false;
@@ -652,35 +652,35 @@ static struct dm_sync_waited_copy *waited_alloc(void)
 
 /**
  * dm_sync_resync_alloc - what must not be allocated when it is needed
- * @p: the pair
+ * @m: the mirror
  *
  * Context: may sleep.
  * Return: 0 or -ENOMEM; then too, dm_sync_resync_free() frees.
  */
-int dm_sync_resync_alloc(struct dm_sync_pair *p)
+int dm_sync_resync_alloc(struct dm_sync_mirror *m)
 {
-	p->resync.probe = waited_alloc();
-	p->resync.back = waited_alloc();
-	return p->resync.probe && p->resync.back ? 0 : -ENOMEM;
+	m->resync.probe = waited_alloc();
+	m->resync.back = waited_alloc();
+	return m->resync.probe && m->resync.back ? 0 : -ENOMEM;
 }
 
 /**
  * dm_sync_resync_free - undo dm_sync_resync_alloc()
- * @p: the pair
+ * @m: the mirror
  */
-void dm_sync_resync_free(struct dm_sync_pair *p)
+void dm_sync_resync_free(struct dm_sync_mirror *m)
 {
-	kfree(p->resync.probe);
-	kfree(p->resync.back);
+	kfree(m->resync.probe);
+	kfree(m->resync.back);
 }
 
 /**
  * dm_sync_resync_init - set up the background copy
- * @p: the pair
+ * @m: the mirror
  */
-void dm_sync_resync_init(struct dm_sync_pair *p)
+void dm_sync_resync_init(struct dm_sync_mirror *m)
 {
-	struct dm_sync_resync *rs = &p->resync;
+	struct dm_sync_resync *rs = &m->resync;
 	unsigned int i;
 
 	spin_lock_init(&rs->lock);
@@ -693,7 +693,7 @@ void dm_sync_resync_init(struct dm_sync_pair *p)
 	for (i = 0; i < DM_SYNC_SLOTS; i++) {
 		struct dm_sync_slot *slot = &rs->slot[i];
 
-		slot->pair = p;
+		slot->mirror = m;
 		slot->job.done = piece_done;
 		slot->range.granted = piece_granted;
 		INIT_WORK(&slot->start, piece_start);

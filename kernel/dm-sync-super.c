@@ -53,10 +53,10 @@ struct dm_sync_super_disk {
 	__u8 copy_state, progress, requested, reserved;
 } __packed;
 
-static u32 super_flags(struct dm_sync_pair *p)
+static u32 super_flags(struct dm_sync_mirror *m)
 {
-	const struct dm_sync_super *s = &p->super;
-	const struct dm_sync_facts *f = &p->facts;
+	const struct dm_sync_super *s = &m->super;
+	const struct dm_sync_facts *f = &m->pair.facts;
 
 	return (s->clean ? SUPER_CLEAN : 0) |
 	       (s->detached ? SUPER_DETACHED : 0) |
@@ -68,41 +68,41 @@ static u32 super_flags(struct dm_sync_pair *p)
 	       (f->restore_incomplete ? SUPER_INCOMPLETE : 0) |
 	       (f->maps_lost ? SUPER_MAPS_LOST : 0) |
 	       (f->fracture_owed ? SUPER_FRACTURE_OWED : 0) |
-	       (p->hold_released ? SUPER_HOLD_RELEASED : 0);
+	       (m->hold_released ? SUPER_HOLD_RELEASED : 0);
 }
 
-static void super_encode(struct dm_sync_pair *p, const struct dm_sync_step *step)
+static void super_encode(struct dm_sync_mirror *m, const struct dm_sync_step *step)
 {
-	struct dm_sync_super *s = &p->super;
+	struct dm_sync_super *s = &m->super;
 	struct dm_sync_super_disk *d = s->buf;
 
 	memset(d, 0, DM_SYNC_BLOCK_SIZE);
 	d->version = cpu_to_le32(SUPER_VERSION);
 	d->incompat = cpu_to_le32(SUPER_INCOMPAT);
-	d->flags = cpu_to_le32(super_flags(p));
+	d->flags = cpu_to_le32(super_flags(m));
 	d->region_sectors = cpu_to_le32(s->region_sectors);
 	d->extent_sectors = cpu_to_le32(s->extent_sectors);
-	d->generation = cpu_to_le32(p->generation);
+	d->generation = cpu_to_le32(m->pair.generation);
 	d->sectors = cpu_to_le64(s->sectors);
 	d->map_epoch = cpu_to_le64(s->map_epoch);
 	d->activity_epoch = cpu_to_le64(s->activity_epoch);
 	d->established = cpu_to_le64(s->established);
-	d->sync_time = cpu_to_le64(p->sync_time);
-	d->synced_until = cpu_to_le64(p->synced_until);
-	d->reason_time = cpu_to_le64(p->reason_time);
-	d->reason = cpu_to_le32(p->reason);
-	d->sync_type = p->state.sync_type;
-	d->copy_type = p->state.copy_type;
-	d->methodology = p->state.methodology;
-	d->priority = p->state.priority;
+	d->sync_time = cpu_to_le64(m->pair.sync_time);
+	d->synced_until = cpu_to_le64(m->synced_until);
+	d->reason_time = cpu_to_le64(m->pair.reason_time);
+	d->reason = cpu_to_le32(m->pair.reason);
+	d->sync_type = m->pair.state.sync_type;
+	d->copy_type = m->pair.state.copy_type;
+	d->methodology = m->pair.state.methodology;
+	d->priority = m->pair.state.priority;
 	d->copy_state = step->copy_state;
 	d->progress = step->progress;
 	d->requested = step->requested;
 }
 
-static void super_decode(struct dm_sync_pair *p)
+static void super_decode(struct dm_sync_mirror *m)
 {
-	struct dm_sync_super *s = &p->super;
+	struct dm_sync_super *s = &m->super;
 	const struct dm_sync_super_disk *d = s->buf;
 	u32 flags = le32_to_cpu(d->flags);
 
@@ -110,36 +110,36 @@ static void super_decode(struct dm_sync_pair *p)
 	s->detached = flags & SUPER_DETACHED;
 	s->dissolved = flags & SUPER_DISSOLVED;
 	s->restoring = flags & SUPER_RESTORING;
-	p->facts.replica_consistent = flags & SUPER_CONSISTENT;
-	p->facts.ever_synced = flags & SUPER_EVER_SYNCED;
-	p->facts.was_synced = flags & SUPER_WAS_SYNCED;
-	p->facts.restore_incomplete = flags & SUPER_INCOMPLETE;
-	p->facts.maps_lost = flags & SUPER_MAPS_LOST;
-	p->facts.fracture_owed = flags & SUPER_FRACTURE_OWED;
-	p->hold_released = flags & SUPER_HOLD_RELEASED;
+	m->pair.facts.replica_consistent = flags & SUPER_CONSISTENT;
+	m->pair.facts.ever_synced = flags & SUPER_EVER_SYNCED;
+	m->pair.facts.was_synced = flags & SUPER_WAS_SYNCED;
+	m->pair.facts.restore_incomplete = flags & SUPER_INCOMPLETE;
+	m->pair.facts.maps_lost = flags & SUPER_MAPS_LOST;
+	m->pair.facts.fracture_owed = flags & SUPER_FRACTURE_OWED;
+	m->hold_released = flags & SUPER_HOLD_RELEASED;
 	s->region_sectors = le32_to_cpu(d->region_sectors);
 	s->extent_sectors = le32_to_cpu(d->extent_sectors);
 	s->sectors = le64_to_cpu(d->sectors);
 	s->map_epoch = le64_to_cpu(d->map_epoch);
 	s->activity_epoch = le64_to_cpu(d->activity_epoch);
 	s->established = le64_to_cpu(d->established);
-	p->generation = le32_to_cpu(d->generation);
-	p->sync_time = le64_to_cpu(d->sync_time);
-	p->synced_until = le64_to_cpu(d->synced_until);
-	p->reason_time = le64_to_cpu(d->reason_time);
-	p->reason = le32_to_cpu(d->reason);
-	p->state.sync_type = d->sync_type;
-	p->state.copy_type = d->copy_type;
-	p->state.methodology = d->methodology;
-	p->state.copy_state = d->copy_state;
-	p->state.progress = d->progress;
-	p->state.requested = d->requested;
+	m->pair.generation = le32_to_cpu(d->generation);
+	m->pair.sync_time = le64_to_cpu(d->sync_time);
+	m->synced_until = le64_to_cpu(d->synced_until);
+	m->pair.reason_time = le64_to_cpu(d->reason_time);
+	m->pair.reason = le32_to_cpu(d->reason);
+	m->pair.state.sync_type = d->sync_type;
+	m->pair.state.copy_type = d->copy_type;
+	m->pair.state.methodology = d->methodology;
+	m->pair.state.copy_state = d->copy_state;
+	m->pair.state.progress = d->progress;
+	m->pair.state.requested = d->requested;
 }
 
 /* What a reader must not believe, whatever its checksum says. */
-static const char *super_nonsense(struct dm_sync_pair *p)
+static const char *super_nonsense(struct dm_sync_mirror *m)
 {
-	const struct dm_sync_super *s = &p->super;
+	const struct dm_sync_super *s = &m->super;
 	const struct dm_sync_super_disk *d = s->buf;
 	const char *why;
 
@@ -152,32 +152,32 @@ static const char *super_nonsense(struct dm_sync_pair *p)
 	    !is_power_of_2(s->extent_sectors) ||
 	    s->extent_sectors < s->region_sectors)
 		return "the metadata describes an impossible geometry";
-	if (p->state.sync_type != DM_SYNC_SYNC_TYPE_MIRROR)
+	if (m->pair.state.sync_type != DM_SYNC_SYNC_TYPE_MIRROR)
 		return "the metadata belongs to a pair that is not a mirror";
-	if (!s->detached && !dm_sync_invariants(&p->state, &why))
+	if (!s->detached && !dm_sync_invariants(&m->pair.state, &why))
 		return "the metadata holds an impossible state";
 	return NULL;
 }
 
 /* Learn the uuid: the one field that cannot be checked against anything. */
-static int super_read_uuid(struct dm_sync_pair *p)
+static int super_read_uuid(struct dm_sync_mirror *m)
 {
-	const struct dm_sync_block_disk *h = p->super.buf;
+	const struct dm_sync_block_disk *h = m->super.buf;
 	struct bio *bio;
 	int home, r = -EUCLEAN;
 
 	for (home = 0; home < 2; home++) {
-		bio = bio_alloc(p->meta.bdev, 1, REQ_OP_READ | REQ_META, GFP_KERNEL);
-		__bio_add_page(bio, virt_to_page(p->super.buf),
-			       DM_SYNC_BLOCK_SIZE, offset_in_page(p->super.buf));
+		bio = bio_alloc(m->meta.bdev, 1, REQ_OP_READ | REQ_META, GFP_KERNEL);
+		__bio_add_page(bio, virt_to_page(m->super.buf),
+			       DM_SYNC_BLOCK_SIZE, offset_in_page(m->super.buf));
 		bio->bi_iter.bi_sector = home * DM_SYNC_BLOCK_SECTORS;
 		r = submit_bio_wait(bio);
 		bio_put(bio);
 		if (r)
 			continue;
-		if (!dm_sync_block_check(p->super.buf, h->uuid,
-					 &p->super.block.id, &p->super.block.seq)) {
-			memcpy(p->meta.uuid, h->uuid, 16);
+		if (!dm_sync_block_check(m->super.buf, h->uuid,
+					 &m->super.block.id, &m->super.block.seq)) {
+			dm_sync_mirror_identify(m, h->uuid);
 			return 0;
 		}
 		r = -EUCLEAN;
@@ -185,38 +185,38 @@ static int super_read_uuid(struct dm_sync_pair *p)
 	return r;
 }
 
-static void super_identify(struct dm_sync_pair *p)
+static void super_identify(struct dm_sync_mirror *m)
 {
-	p->super.block = (struct dm_sync_block) {
+	m->super.block = (struct dm_sync_block) {
 		.id = { .type = DM_SYNC_BLOCK_SUPER },
 	};
 }
 
 /**
  * dm_sync_super_probe - read the superblock and judge it
- * @p: the pair, with its metadata device set
+ * @m: the mirror, with its metadata device set
  * @c: what the table asks for
  * @why: out: a sentence, on error
  *
  * Touches nothing on the device.
  *
  * Context: preresume; may sleep.
- * Return: 1 when a valid superblock was taken up into @p, 0 when the device
+ * Return: 1 when a valid superblock was taken up into @m, 0 when the device
  * is blank or is to be formatted anyway, or a negative errno: -EUCLEAN (ours,
  * but damaged), -EEXIST (something else lives there), -EINVAL (does not fit
  * the table), -EIO.
  */
-int dm_sync_super_probe(struct dm_sync_pair *p, const struct dm_sync_config *c,
+int dm_sync_super_probe(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 			const char **why)
 {
 	int r, error = 0;
 
-	super_identify(p);
-	if (!p->meta.bdev || c->format)
+	super_identify(m);
+	if (!m->meta.bdev || c->format)
 		return 0;
-	r = super_read_uuid(p);
+	r = super_read_uuid(m);
 	if (r == -EUCLEAN) {
-		if (dm_sync_meta_is_blank(&p->meta, dm_sync_super_nr_blocks(p), &error))
+		if (dm_sync_meta_is_blank(&m->meta, dm_sync_super_nr_blocks(m), &error))
 			return 0;
 		*why = error ? "the metadata device cannot be read" :
 		       "the metadata device is not blank and holds no dm-sync metadata (option \"format\" overwrites it)";
@@ -226,25 +226,25 @@ int dm_sync_super_probe(struct dm_sync_pair *p, const struct dm_sync_config *c,
 		*why = "the metadata device cannot be read";
 		return r;
 	}
-	super_identify(p);
-	r = dm_sync_block_read(&p->meta, &p->super.block, p->super.buf, false);
+	super_identify(m);
+	r = dm_sync_block_read(&m->meta, &m->super.block, m->super.buf, false);
 	if (r) {
 		*why = "the superblock is damaged";
 		return r;
 	}
-	super_decode(p);
-	*why = super_nonsense(p);
+	super_decode(m);
+	*why = super_nonsense(m);
 	if (*why)
 		return -EUCLEAN;
-	if (c->have_uuid && memcmp(c->uuid, p->meta.uuid, 16)) {
+	if (c->have_uuid && memcmp(c->uuid, m->meta.uuid, 16)) {
 		*why = "the metadata belongs to a pair with another uuid";
 		return -EINVAL;
 	}
-	if (!p->super.detached && p->super.sectors != p->sectors) {
+	if (!m->super.detached && m->super.sectors != m->sectors) {
 		*why = "the metadata belongs to a pair of another size";
 		return -EINVAL;
 	}
-	if (!p->super.detached && p->super.region_sectors != c->region_sectors) {
+	if (!m->super.detached && m->super.region_sectors != c->region_sectors) {
 		*why = "the metadata was made for another region size";
 		return -EINVAL;
 	}
@@ -253,7 +253,7 @@ int dm_sync_super_probe(struct dm_sync_pair *p, const struct dm_sync_config *c,
 
 /**
  * dm_sync_super_write - make a state durable
- * @p: the pair
+ * @m: the mirror
  * @step: the state to come; NULL: the one that is published
  *
  * What must be durable before it is published is written with @step first.
@@ -261,30 +261,30 @@ int dm_sync_super_probe(struct dm_sync_pair *p, const struct dm_sync_config *c,
  * Context: the conductor, preresume or postsuspend; takes commit_lock, sleeps.
  * Return: 0, or a negative errno; the superblock on disk is then the old one.
  */
-int dm_sync_super_write(struct dm_sync_pair *p, const struct dm_sync_step *step)
+int dm_sync_super_write(struct dm_sync_mirror *m, const struct dm_sync_step *step)
 {
 	struct dm_sync_step now;
 	int r;
 
-	mutex_lock(&p->commit_lock);
-	spin_lock_irq(&p->lock);
+	mutex_lock(&m->commit_lock);
+	spin_lock_irq(&m->pair.lock);
 	now = (struct dm_sync_step) {
-		p->state.copy_state, p->state.progress, p->state.requested,
+		m->pair.state.copy_state, m->pair.state.progress, m->pair.state.requested,
 	};
-	super_encode(p, step ?: &now);
-	spin_unlock_irq(&p->lock);
-	r = dm_sync_block_write(&p->meta, &p->super.block, p->super.buf);
-	mutex_unlock(&p->commit_lock);
-	trace_dm_sync_commit(p->id, DM_SYNC_TRACE_SUPER, 1, r);
+	super_encode(m, step ?: &now);
+	spin_unlock_irq(&m->pair.lock);
+	r = dm_sync_block_write(&m->meta, &m->super.block, m->super.buf);
+	mutex_unlock(&m->commit_lock);
+	trace_dm_sync_commit(m->pair.id, DM_SYNC_TRACE_SUPER, 1, r);
 	return r;
 }
 
 /**
  * dm_sync_super_nr_blocks - dual-home blocks that the pair's metadata takes
- * @p: the pair; nr_regions and nr_extents set
+ * @m: the mirror; nr_regions and nr_extents set
  */
-u32 dm_sync_super_nr_blocks(struct dm_sync_pair *p)
+u32 dm_sync_super_nr_blocks(struct dm_sync_mirror *m)
 {
-	return 1 + dm_sync_activity_nr_blocks(p->nr_extents) +
-	       2 * dm_sync_map_nr_blocks(p->nr_regions);
+	return 1 + dm_sync_activity_nr_blocks(m->nr_extents) +
+	       2 * dm_sync_map_nr_blocks(m->nr_regions);
 }

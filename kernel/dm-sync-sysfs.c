@@ -2,7 +2,8 @@
 /*
  * /sys/block/dm-N/dm-sync/: one value a file.
  *
- * The directory belongs to the pair, not to a table, and its object holds a
+ * That is a mirror's directory: where one is, and its name, is up to the pair's
+ * engine. It belongs to the pair, not to a table, and its object holds a
  * reference of the pair. Reading copies what the pair has published, under no
  * lock but that of dm_sync_pair_info(); so a reader is never stopped by a
  * device that died or a suspend that waits (rule P), and whoever removes the
@@ -16,6 +17,7 @@
 #include <linux/ctype.h>
 #include <linux/kobject.h>
 #include <linux/math64.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -65,7 +67,8 @@ enum dm_sync_file_kind {
  * @offset: of the member of struct dm_sync_info
  * @name: names of the values of an enumeration; NULL for plain numbers
  * @values: with @name: writing takes the names and numbers of 0 to @values - 1
- * @store: sets a value; NULL for files that are read only
+ * @setting: what writing sets
+ * @max: the largest number that may be written; 0 for files that are read only
  */
 struct dm_sync_file {
 	struct attribute attr;
@@ -73,7 +76,8 @@ struct dm_sync_file {
 	size_t offset;
 	const char *(*name)(unsigned int value);
 	unsigned int values;
-	int (*store)(struct dm_sync_pair *pair, u64 value);
+	enum dm_sync_setting setting;
+	u64 max;
 };
 
 /*----------------------------------------------------------------
@@ -186,47 +190,21 @@ static ssize_t dm_sync_store(struct kobject *kobj, struct attribute *attr,
 {
 	struct dm_sync_dir *dir = container_of(kobj, struct dm_sync_dir, kobj);
 	struct dm_sync_file *f = container_of(attr, struct dm_sync_file, attr);
+	const char *why;
 	u64 value;
 	int r;
 
-	if (!f->store)
+	if (!f->max)
 		return -EIO;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EACCES;
 	r = dm_sync_parse(f, text, len, &value);
+	if (!r && value > f->max)
+		r = -ERANGE;
+	/* There is no room for a reason here; netlink and messages say it. */
 	if (!r)
-		r = f->store(dir->pair, value);
+		r = dm_sync_pair_set(dir->pair, f->setting, value, &why);
 	return r ?: len;
-}
-
-/* There is no room for a reason here; netlink and messages say it. */
-
-static int dm_sync_store_priority(struct dm_sync_pair *pair, u64 value)
-{
-	const char *why;
-
-	return value > U32_MAX ? -ERANGE : dm_sync_pair_set_priority(pair, value, &why);
-}
-
-static int dm_sync_store_hold(struct dm_sync_pair *pair, u64 value)
-{
-	const char *why;
-
-	return value > U32_MAX ? -ERANGE : dm_sync_pair_set_hold(pair, value, &why);
-}
-
-static int dm_sync_store_hold_max(struct dm_sync_pair *pair, u64 value)
-{
-	const char *why;
-
-	return value > U32_MAX ? -ERANGE : dm_sync_pair_set_hold_max(pair, value, &why);
-}
-
-static int dm_sync_store_recovery(struct dm_sync_pair *pair, u64 value)
-{
-	const char *why;
-
-	return value > U32_MAX ? -ERANGE : dm_sync_pair_set_recovery(pair, value, &why);
 }
 
 /*----------------------------------------------------------------
@@ -242,14 +220,17 @@ static int dm_sync_store_recovery(struct dm_sync_pair *pair, u64 value)
 	  .offset = offsetof(struct dm_sync_info, member),		\
 	  .name = dm_sync_##names##_name }
 
-#define SETTING(n, k, member, set)					\
-	{ .attr = { .name = #n, .mode = 0644 }, .kind = SHOW_##k,	\
-	  .offset = offsetof(struct dm_sync_info, member), .store = set }
-
-#define CHOICE(n, k, member, names, nr, set)				\
+#define SETTING(n, k, member, what)					\
 	{ .attr = { .name = #n, .mode = 0644 }, .kind = SHOW_##k,	\
 	  .offset = offsetof(struct dm_sync_info, member),		\
-	  .name = dm_sync_##names##_name, .values = nr, .store = set }
+	  .setting = DM_SYNC_SETTING_##what,				\
+	  .max = type_max(typeof_member(struct dm_sync_info, member)) }
+
+#define CHOICE(n, k, member, names, nr, what)				\
+	{ .attr = { .name = #n, .mode = 0644 }, .kind = SHOW_##k,	\
+	  .offset = offsetof(struct dm_sync_info, member),		\
+	  .name = dm_sync_##names##_name, .values = nr,			\
+	  .setting = DM_SYNC_SETTING_##what, .max = U32_MAX }
 
 /* not const: lockdep keeps its keys in the attributes */
 static struct dm_sync_file dm_sync_files[] = {
@@ -266,7 +247,7 @@ static struct dm_sync_file dm_sync_files[] = {
 	NAMED(replica_type,		U8,	replica_type,	replica_type),
 	NAMED(sync_state,		INT,	sync_state,	sync_state),
 	CHOICE(copy_priority,		U8,	priority,	copy_priority,
-	       DM_SYNC_COPY_PRIORITY_HIGH + 1, dm_sync_store_priority),
+	       DM_SYNC_COPY_PRIORITY_HIGH + 1, PRIORITY),
 	NAMED(copy_methodology,		U8,	methodology,	copy_methodology),
 	FILE(recovery_point_objective,	RPO,	rpo_objective),
 
@@ -293,7 +274,7 @@ static struct dm_sync_file dm_sync_files[] = {
 	FILE(total_bytes,		U64,	total),
 	FILE(done_bytes,		U64,	done),
 	FILE(rate_bytes_per_second,	U64,	rate),
-	SETTING(limit_bytes_per_second,	U64,	limit,	dm_sync_pair_set_limit),
+	SETTING(limit_bytes_per_second,	U64,	limit,	LIMIT),
 	NAMED(limited_by,		U8,	limited_by,	limited_by),
 	FILE(read_bytes,		U64,	read_bytes),
 	FILE(written_bytes,		U64,	written_bytes),
@@ -310,10 +291,10 @@ static struct dm_sync_file dm_sync_files[] = {
 	/* suspending and recovering */
 	FILE(held,			U32,	held),
 	CHOICE(hold,			U8,	hold,		hold,
-	       DM_SYNC_HOLD_TRACK + 1,	dm_sync_store_hold),
-	SETTING(hold_max,		U32,	hold_max, dm_sync_store_hold_max),
+	       DM_SYNC_HOLD_TRACK + 1, HOLD),
+	SETTING(hold_max,		U32,	hold_max, HOLD_MAX),
 	CHOICE(recovery,		U8,	recovery,	recovery,
-	       DM_SYNC_RECOVERY_MANUAL + 1, dm_sync_store_recovery),
+	       DM_SYNC_RECOVERY_MANUAL + 1, RECOVERY),
 };
 
 #undef FILE
@@ -345,7 +326,8 @@ static const struct kobj_type dm_sync_ktype = {
 /**
  * dm_sync_sysfs_add - make the directory of a pair
  * @pair: the pair; the directory takes a reference of its own
- * @parent: the source door's disk, which must have been added already
+ * @parent: where it goes; must have been added already
+ * @name: of the directory
  * @kobj: where the directory is left, for the two calls below; NULL on failure
  *
  * Process context, may sleep; hold no lock that a write to a file takes.
@@ -353,7 +335,7 @@ static const struct kobj_type dm_sync_ktype = {
  * Return: 0 or a negative errno. A pair works without its directory.
  */
 int dm_sync_sysfs_add(struct dm_sync_pair *pair, struct kobject *parent,
-		      struct kobject **kobj)
+		      const char *name, struct kobject **kobj)
 {
 	struct dm_sync_dir *dir;
 	unsigned int i;
@@ -366,7 +348,8 @@ int dm_sync_sysfs_add(struct dm_sync_pair *pair, struct kobject *parent,
 	dm_sync_pair_get(pair);
 	dir->pair = pair;
 
-	r = kobject_init_and_add(&dir->kobj, &dm_sync_ktype, parent, "dm-sync");
+	r = kobject_init_and_add(&dir->kobj, &dm_sync_ktype, parent, "%s",
+				 name);
 	for (i = 0; !r && i < ARRAY_SIZE(dm_sync_files); i++)
 		r = sysfs_create_file(&dir->kobj, &dm_sync_files[i].attr);
 	if (r) {
@@ -384,7 +367,7 @@ int dm_sync_sysfs_add(struct dm_sync_pair *pair, struct kobject *parent,
  * When this returns, no file is being read or written, the object is gone and
  * its reference of the pair has been put; so that the module may go as well.
  * The caller holds a reference of the pair of its own, and no lock that
- * dm_sync_pair_info() or the dm_sync_pair_set_ functions take.
+ * dm_sync_pair_info() or dm_sync_pair_set() take.
  */
 void dm_sync_sysfs_remove(struct kobject *kobj)
 {

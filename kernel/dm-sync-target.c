@@ -22,7 +22,7 @@
 #define OPTIONS_MAX		16u
 
 struct sync_door {
-	struct dm_sync_pair *pair;
+	struct dm_sync_mirror *mirror;
 	struct dm_dev *source, *replica, *meta;
 	struct dm_sync_config config;
 };
@@ -377,10 +377,10 @@ static int sync_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	r = construct(ti, d, argc, argv);
 	if (r)
 		goto bad;
-	d->pair = dm_sync_pair_attach(ti, d->source->bdev, d->replica->bdev,
-				      d->meta ? d->meta->bdev : NULL, &d->config);
-	if (IS_ERR(d->pair)) {
-		r = PTR_ERR(d->pair);
+	d->mirror = dm_sync_mirror_attach(ti, d->source->bdev, d->replica->bdev,
+					  d->meta ? d->meta->bdev : NULL, &d->config);
+	if (IS_ERR(d->mirror)) {
+		r = PTR_ERR(d->mirror);
 		goto bad;
 	}
 	set_limits(ti, d);
@@ -397,8 +397,8 @@ static void sync_dtr(struct dm_target *ti)
 {
 	struct sync_door *d = ti->private;
 
-	dm_sync_pair_forget_config(d->pair, &d->config);
-	dm_sync_pair_detach(d->pair);
+	dm_sync_mirror_forget_config(d->mirror, &d->config);
+	dm_sync_mirror_detach(d->mirror);
 	put_devices(ti, d);
 	kfree(d);
 }
@@ -411,14 +411,14 @@ static int sync_map(struct dm_target *ti, struct bio *bio)
 {
 	struct sync_door *d = ti->private;
 
-	return dm_sync_mirror_map(d->pair, ti, bio);
+	return dm_sync_mirror_map(d->mirror, ti, bio);
 }
 
 static int sync_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
 {
 	struct sync_door *d = ti->private;
 
-	return dm_sync_mirror_end_io(d->pair, bio, error);
+	return dm_sync_mirror_end_io(d->mirror, bio, error);
 }
 
 static int sync_preresume(struct dm_target *ti)
@@ -428,8 +428,8 @@ static int sync_preresume(struct dm_target *ti)
 	int r;
 
 	/* Reclaim could wait for this very device. */
-	r = dm_sync_pair_activate(d->pair, ti, d->source->bdev, d->replica->bdev,
-				  d->meta ? d->meta->bdev : NULL, &d->config);
+	r = dm_sync_mirror_activate(d->mirror, ti, d->source->bdev, d->replica->bdev,
+				    d->meta ? d->meta->bdev : NULL, &d->config);
 	memalloc_noio_restore(noio);
 	return r;
 }
@@ -439,7 +439,7 @@ static void sync_resume(struct dm_target *ti)
 	struct sync_door *d = ti->private;
 	unsigned int noio = memalloc_noio_save();
 
-	dm_sync_pair_resume(d->pair);
+	dm_sync_mirror_resume(d->mirror);
 	memalloc_noio_restore(noio);
 }
 
@@ -447,24 +447,24 @@ static void sync_presuspend(struct dm_target *ti)
 {
 	struct sync_door *d = ti->private;
 
-	if (d->pair->ti == ti)
-		dm_sync_pair_presuspend(d->pair);
+	if (d->mirror->ti == ti)
+		dm_sync_mirror_presuspend(d->mirror);
 }
 
 static void sync_presuspend_undo(struct dm_target *ti)
 {
 	struct sync_door *d = ti->private;
 
-	if (d->pair->ti == ti)
-		dm_sync_pair_presuspend_undo(d->pair);
+	if (d->mirror->ti == ti)
+		dm_sync_mirror_presuspend_undo(d->mirror);
 }
 
 static void sync_postsuspend(struct dm_target *ti)
 {
 	struct sync_door *d = ti->private;
 
-	if (d->pair->ti == ti)
-		dm_sync_pair_postsuspend(d->pair);
+	if (d->mirror->ti == ti)
+		dm_sync_mirror_postsuspend(d->mirror);
 }
 
 static int sync_iterate(struct dm_target *ti, iterate_devices_callout_fn fn, void *data)
@@ -504,17 +504,17 @@ static void emit_name(char *result, unsigned int maxlen, unsigned int *size,
 	*size = sz;
 }
 
-static void status_info(struct dm_sync_pair *p, char *result, unsigned int maxlen)
+static void status_info(struct dm_sync_mirror *m, char *result, unsigned int maxlen)
 {
 	struct dm_sync_info *i = kmalloc(sizeof(*i), GFP_NOIO);
 	unsigned int sz = 0;
 
-	if (!i || p->passthrough) {
-		DMEMIT("%s", p->passthrough ? "passthrough" : "unknown");
+	if (!i || m->passthrough) {
+		DMEMIT("%s", m->passthrough ? "passthrough" : "unknown");
 		kfree(i);
 		return;
 	}
-	dm_sync_pair_info(p, i);
+	dm_sync_pair_info(&m->pair, i);
 	DMEMIT("mirror %pU ", i->uuid);
 	emit_name(result, maxlen, &sz, dm_sync_copy_state_name(i->copy_state));
 	emit_name(result, maxlen, &sz, dm_sync_progress_status_name(i->progress));
@@ -539,15 +539,15 @@ static void status_info(struct dm_sync_pair *p, char *result, unsigned int maxle
 static void status_table(struct sync_door *d, char *result, unsigned int maxlen)
 {
 	struct dm_sync_config c = d->config;
-	struct dm_sync_pair *p = d->pair;
+	struct dm_sync_mirror *m = d->mirror;
 	unsigned int i, sz = 0, n = ARRAY_SIZE(word_options) + 2;
 
-	if (p->config == &d->config) {
-		c.priority = p->state.priority;
-		c.recovery = p->recovery;
-		c.hold = p->hold;
-		c.hold_max = p->hold_max;
-		c.rate = READ_ONCE(p->resync.pace.rate);
+	if (m->config == &d->config) {
+		c.priority = m->pair.state.priority;
+		c.recovery = m->recovery;
+		c.hold = m->hold;
+		c.hold_max = m->hold_max;
+		c.rate = READ_ONCE(m->resync.pace.rate);
 	}
 	DMEMIT("mirror %s %s %s %u %u", d->source->name, d->replica->name,
 	       d->meta ? d->meta->name : "-", c.region_sectors,
@@ -569,7 +569,7 @@ static void sync_status(struct dm_target *ti, status_type_t type,
 
 	switch (type) {
 	case STATUSTYPE_INFO:
-		status_info(d->pair, result, maxlen);
+		status_info(d->mirror, result, maxlen);
 		break;
 	case STATUSTYPE_TABLE:
 		status_table(d, result, maxlen);
@@ -591,15 +591,15 @@ static int message_word(struct dm_sync_pair *p, const char *key, const char *val
 
 	if (!strcasecmp(key, "priority")) {
 		w = word_find(priorities, value);
-		return w ? dm_sync_pair_set_priority(p, w->value, why) : -EINVAL;
+		return w ? dm_sync_pair_set(p, DM_SYNC_SETTING_PRIORITY, w->value, why) : -EINVAL;
 	}
 	if (!strcasecmp(key, "hold")) {
 		w = word_find(holds, value);
-		return w ? dm_sync_pair_set_hold(p, w->value, why) : -EINVAL;
+		return w ? dm_sync_pair_set(p, DM_SYNC_SETTING_HOLD, w->value, why) : -EINVAL;
 	}
 	if (!strcasecmp(key, "recovery")) {
 		w = word_find(recoveries, value);
-		return w ? dm_sync_pair_set_recovery(p, w->value, why) : -EINVAL;
+		return w ? dm_sync_pair_set(p, DM_SYNC_SETTING_RECOVERY, w->value, why) : -EINVAL;
 	}
 	*why = "settings are priority, rate, hold, hold_max and recovery";
 	return -EINVAL;
@@ -613,10 +613,10 @@ static int message_set(struct dm_sync_pair *p, const char *key, const char *valu
 	*why = "the value is not one of those allowed";
 	if (!strcasecmp(key, "rate"))
 		return kstrtou64(value, 10, &number) ? -EINVAL :
-		       dm_sync_pair_set_limit(p, number);
+		       dm_sync_pair_set(p, DM_SYNC_SETTING_LIMIT, number, why);
 	if (!strcasecmp(key, "hold_max"))
 		return kstrtou64(value, 10, &number) || number > U32_MAX ? -EINVAL :
-		       dm_sync_pair_set_hold_max(p, number, why);
+		       dm_sync_pair_set(p, DM_SYNC_SETTING_HOLD_MAX, number, why);
 	return message_word(p, key, value, why);
 }
 
@@ -643,17 +643,18 @@ static int sync_message(struct dm_target *ti, unsigned int argc, char **argv,
 			char *result, unsigned int maxlen)
 {
 	struct sync_door *d = ti->private;
+	struct dm_sync_pair *p = &d->mirror->pair;
 	const char *why = NULL;
 	int r;
 
 	if (argc == 3 && !strcasecmp(argv[0], "set"))
-		r = message_set(d->pair, argv[1], argv[2], &why);
+		r = message_set(p, argv[1], argv[2], &why);
 	else if (argc)
-		r = message_operation(d->pair, argc, argv, &why);
+		r = message_operation(p, argc, argv, &why);
 	else
 		r = -EINVAL;
 	if (r)
-		DMERR_LIMIT("%s: message %s refused: %s", d->pair->name,
+		DMERR_LIMIT("%s: message %s refused: %s", p->name,
 			    argc ? argv[0] : "", why ?: "no reason given");
 	return r;
 }
@@ -684,7 +685,7 @@ static struct target_type sync_target = {
 
 static int __init dm_sync_init(void)
 {
-	int r = dm_sync_pair_module_init();
+	int r = dm_sync_mirror_module_init();
 
 	if (r)
 		return r;
@@ -709,7 +710,7 @@ bad_target:
 bad_netlink:
 	dm_sync_copy_module_exit();
 bad_copy:
-	dm_sync_pair_module_exit();
+	dm_sync_mirror_module_exit();
 	return r;
 }
 
@@ -720,6 +721,7 @@ static void __exit dm_sync_exit(void)
 	dm_sync_netlink_exit();
 	dm_sync_copy_module_exit();
 	rcu_barrier();
+	dm_sync_mirror_module_exit();
 	dm_sync_pair_module_exit();
 }
 

@@ -298,7 +298,7 @@ void dm_sync_netlink_event(u8 cmd, const struct dm_sync_info *info,
 void dm_sync_netlink_progress(const struct dm_sync_info *info);
 
 int dm_sync_sysfs_add(struct dm_sync_pair *pair, struct kobject *parent,
-		      struct kobject **kobj);
+		      const char *name, struct kobject **kobj);
 void dm_sync_sysfs_remove(struct kobject *kobj);
 void dm_sync_sysfs_notify(struct kobject *kobj);
 
