@@ -11,12 +11,12 @@
 
 #include "dm-sync.h"
 #include "dm-sync-gate.h"
+#include "dm-sync-options.h"
 #include "dm-sync-pace.h"
 #include "dm-sync-pair-priv.h"
 
 #define DM_SYNC_DRAIN_SECONDS	30u	/* a Split or Suspend that takes longer fails */
 #define DM_SYNC_HOLD_MAX	30u	/* default of hold_max */
-#define DM_SYNC_HOLD_LIMIT	3600u
 #define DM_SYNC_SLOTS		4u	/* range copies in flight at once */
 
 /**
@@ -41,18 +41,6 @@ struct dm_sync_super {
  */
 struct dm_sync_counts {
 	u64 reads, writes, started, ended;
-};
-
-/**
- * struct dm_sync_config - what the table line says
- */
-struct dm_sync_config {
-	u32 region_sectors;
-	u8 copy_type, methodology, priority, stop_at, recovery, hold;
-	u32 hold_max;
-	u64 rate;
-	bool assume_in_sync, format, have_uuid;
-	u8 uuid[16];
 };
 
 struct dm_sync_mirror;

@@ -4,16 +4,20 @@
  *
  * The arrows run one way:
  *
- *	target, replica, netlink, sysfs
- *	        |
- *	      mirror ---------> copy, pace, range
- *	        |
- *	      pair   ---------> state
- *	        |
- *	  activity, map ------> block
+ *	target, options            netlink, sysfs
+ *	      |                          |
+ *	mirror-target, replica           |
+ *	      |                          |
+ *	mirror and its engine --------> pair -----> state
+ *	      |        |
+ *	      |        +-----> copy, pace, range, gate
+ *	      |
+ *	activity, map -------> block
  *
- * A primitive never calls what stands above it; where it has to ask
- * something of its user, the user hands it a callback.
+ * What is below never calls what stands above it; where it has to ask something
+ * of its user, the user hands it a callback.  So does an engine for the pairs it
+ * has (dm-sync-pair-priv.h), and a personality for its doors (dm-sync-target.h):
+ * there may be several of each.
  */
 #ifndef DM_SYNC_H
 #define DM_SYNC_H
