@@ -191,7 +191,7 @@ static int commit_barrier(void *context)
 	int r;
 
 	/*
-	 * Acquire: pairs with settle(); the marks it set are in what we write.
+	 * Acquire: pairs with dm_sync_settle(); the marks it set are in what we write.
 	 * A restore that broke off may still bring back regions one by one.
 	 */
 	if (smp_load_acquire(&m->settled))

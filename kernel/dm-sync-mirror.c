@@ -384,6 +384,25 @@ static void mirror_info(struct dm_sync_pair *pair, const struct dm_sync_facts *f
 	info_counters(m, info);
 }
 
+/**
+ * dm_sync_facts_now - the facts, with those that are computed
+ * @m: the mirror
+ * @f: out
+ *
+ * Context: m->pair.lock held.
+ */
+void dm_sync_facts_now(struct dm_sync_mirror *m, struct dm_sync_facts *f)
+{
+	*f = m->pair.facts;
+	/* What hosts wrote through the replica door is in the replica map. */
+	if (m->loaded && !m->redirect && dm_sync_map_count(m->replica_map))
+		f->replica_consistent = false;
+	f->source_ok = true;	/* tried is known */
+	f->held_writes = dm_sync_gate_parked(&m->gate);
+	f->nothing_marked = m->loaded && !dm_sync_map_count(m->source_map) &&
+			    !dm_sync_map_count(m->replica_map);
+}
+
 static void mirror_facts(struct dm_sync_pair *pair, struct dm_sync_facts *f)
 {
 	dm_sync_facts_now(to_mirror(pair), f);

@@ -233,6 +233,7 @@ struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
 void dm_sync_mirror_detach(struct dm_sync_mirror *m);
 void dm_sync_mirror_register(struct dm_sync_mirror *m);
 void dm_sync_mirror_identify(struct dm_sync_mirror *m, const u8 *uuid);
+void dm_sync_facts_now(struct dm_sync_mirror *m, struct dm_sync_facts *f);
 
 /* dm-sync-life.c */
 int dm_sync_mirror_activate(struct dm_sync_mirror *m, struct dm_target *ti,
@@ -260,14 +261,17 @@ extern const struct dm_sync_activity_ops dm_sync_commit_ops;
 /* dm-sync-ops.c */
 void dm_sync_ops_init(struct dm_sync_mirror *m);
 void dm_sync_ops_stop(struct dm_sync_mirror *m);
-void dm_sync_break(struct dm_sync_mirror *m, u32 reason);
-void dm_sync_break_flush(struct dm_sync_mirror *m, u32 reason);
 void dm_sync_ops_restart(struct dm_sync_mirror *m);
 void dm_sync_enter_state(struct dm_sync_mirror *m);
 void dm_sync_gate_release(struct dm_sync_mirror *m);
-void dm_sync_facts_now(struct dm_sync_mirror *m, struct dm_sync_facts *f);
+
+/* dm-sync-request.c */
 int dm_sync_mirror_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
 			   const char **why);
+
+/* dm-sync-events.c */
+void dm_sync_break(struct dm_sync_mirror *m, u32 reason);
+void dm_sync_break_flush(struct dm_sync_mirror *m, u32 reason);
 
 /* dm-sync-mirror-io.c */
 size_t dm_sync_io_size(void);

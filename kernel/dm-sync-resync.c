@@ -369,7 +369,7 @@ static unsigned long next_look(u64 delay)
 static void do_resync(struct work_struct *work)
 {
 	struct dm_sync_mirror *m = container_of(to_delayed_work(work),
-					      struct dm_sync_mirror, resync.work);
+						struct dm_sync_mirror, resync.work);
 	struct dm_sync_resync *rs = &m->resync;
 	struct dm_sync_slot *slot;
 	u64 delay;
@@ -487,11 +487,9 @@ static void waited_done(struct dm_sync_copy *job)
 	complete(&container_of(job, struct dm_sync_waited_copy, job)->done);
 }
 
-static void waited_start(struct dm_sync_mirror *m,
-				  struct dm_sync_waited_copy *c,
-				  struct block_device *from,
-				  struct block_device *to,
-				  sector_t start, unsigned int sectors)
+static void waited_start(struct dm_sync_mirror *m, struct dm_sync_waited_copy *c,
+			 struct block_device *from, struct block_device *to,
+			 sector_t start, unsigned int sectors)
 {
 	memset(&c->job, 0, sizeof(c->job));
 	c->job.from = from;
