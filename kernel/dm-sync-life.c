@@ -460,7 +460,7 @@ void dm_sync_mirror_resume(struct dm_sync_mirror *m)
 	if (m->passthrough)
 		return;
 	spin_lock_irq(&m->pair.lock);
-	dm_sync_pair_set_door(&m->pair);
+	dm_sync_pair_update_door(&m->pair);
 	spin_unlock_irq(&m->pair.lock);
 	dm_sync_enter_state(m);
 	spin_lock_irq(&m->pair.lock);

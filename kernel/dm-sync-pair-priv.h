@@ -100,7 +100,7 @@ void dm_sync_pair_init(struct dm_sync_pair *p, const struct dm_sync_pair_ops *op
 void dm_sync_pair_register(struct dm_sync_pair *p, struct kobject *parent,
 			   const char *directory);
 void dm_sync_pair_unregister(struct dm_sync_pair *p);
-void dm_sync_pair_set_door(struct dm_sync_pair *p);
+void dm_sync_pair_update_door(struct dm_sync_pair *p);
 void dm_sync_publish(struct dm_sync_pair *p, const struct dm_sync_step *to,
 		     u32 cause, u32 operation, u32 reason);
 void dm_sync_publish_progress(struct dm_sync_pair *p);

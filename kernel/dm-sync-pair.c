@@ -368,12 +368,12 @@ static void log_change(struct dm_sync_pair *p, const struct dm_sync_event_record
 }
 
 /**
- * dm_sync_pair_set_door - what hosts may do with the replica now
+ * dm_sync_pair_update_door - what hosts may do with the replica now
  * @p: the pair
  *
  * Context: p->lock held.
  */
-void dm_sync_pair_set_door(struct dm_sync_pair *p)
+void dm_sync_pair_update_door(struct dm_sync_pair *p)
 {
 	struct dm_sync_facts f;
 
@@ -418,7 +418,7 @@ void dm_sync_publish(struct dm_sync_pair *p, const struct dm_sync_step *to,
 	p->state.progress = to->progress;
 	p->state.requested = to->requested;
 	p->generation++;
-	dm_sync_pair_set_door(p);
+	dm_sync_pair_update_door(p);
 	visible = p->id && !p->gone;
 	if (visible) {
 		e.seq = atomic64_inc_return(&event_seq);
