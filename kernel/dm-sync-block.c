@@ -4,8 +4,8 @@
  *
  * Block nr has its homes at the 4 KiB units 2*nr and 2*nr+1. A write goes to
  * the home that does not hold the newest valid copy, with the next sequence
- * number, as one FUA bio; only when it has succeeded does memory take it for the
- * newest. So at every instant one home holds, untouched, what the last
+ * number, as one FUA bio, or a plain one that the user flushes; only when it has
+ * succeeded does memory take it for the newest. So at every instant one home holds, untouched, what the last
  * successful write made durable:
  *
  *  - a write that was torn or lost leaves a home that is not valid, or is older,
@@ -160,7 +160,22 @@ void dm_sync_stretch_destroy(struct dm_sync_stretch *s)
 void dm_sync_stretch_read(struct dm_sync_meta *meta, struct dm_sync_stretch *s,
 			  u32 first_nr, u32 nr_blocks)
 {
-	units_read(meta, 2ull * first_nr, s->buf, s->error, 2 * nr_blocks);
+	dm_sync_stretch_read_units(meta, s, 2ull * first_nr, 2 * nr_blocks);
+}
+
+/**
+ * dm_sync_stretch_read_units - read adjacent 4 KiB units, whatever they hold
+ * @meta: the device, there must be one
+ * @s: buffers and errors; unit @first + i lands in buf[i]
+ * @first: first unit
+ * @nr: how many, at most s->nr
+ *
+ * Context: process; sleeps for I/O.
+ */
+void dm_sync_stretch_read_units(struct dm_sync_meta *meta, struct dm_sync_stretch *s,
+				u64 first, u32 nr)
+{
+	units_read(meta, first, s->buf, s->error, nr);
 }
 
 /**
@@ -298,6 +313,29 @@ int dm_sync_block_read(struct dm_sync_meta *meta, struct dm_sync_block *b,
 }
 
 /**
+ * dm_sync_block_reread - read the copy that memory knows to be the newest
+ * @meta: the metadata device, there must be one
+ * @b: the block; it was read or written before
+ * @buf: 4096 bytes, aligned to 4096; holds anything on errors
+ *
+ * Needs no memory but a bio, which has a reserve.
+ *
+ * Context: process; sleeps for I/O.
+ * Return: 0; -EIO; -EUCLEAN when what is there is not that copy.
+ */
+int dm_sync_block_reread(struct dm_sync_meta *meta, const struct dm_sync_block *b,
+			 void *buf)
+{
+	u64 seq;
+
+	if (units_io(meta, READ_FLAGS, 2ull * b->nr + b->home, &buf, 1))
+		return -EIO;
+	if (dm_sync_block_check(buf, meta->uuid, &b->id, &seq) || seq != b->seq)
+		return -EUCLEAN;
+	return 0;
+}
+
+/**
  * dm_sync_batch_init - start a batch of block writes
  * @batch: on the caller's stack
  * @meta: where to
@@ -308,7 +346,8 @@ void dm_sync_batch_init(struct dm_sync_batch *batch, struct dm_sync_meta *meta)
 {
 	batch->meta = meta;
 	batch->blocks = NULL;
-	atomic_set(&batch->pending, 1);		/* dm_sync_batch_wait()'s own */
+	batch->plain = false;
+	atomic_set(&batch->pending, 1);		/* dm_sync_batch_drain()'s own */
 	init_completion(&batch->done);
 }
 
@@ -335,6 +374,7 @@ static void batch_endio(struct bio *bio)
 void dm_sync_batch_write(struct dm_sync_batch *batch, struct dm_sync_block *b,
 			 void *buf)
 {
+	blk_opf_t opf = batch->plain ? WRITE_FLAGS & ~REQ_FUA : WRITE_FLAGS;
 	struct dm_sync_meta *meta = batch->meta;
 	struct bio *bio;
 
@@ -346,7 +386,7 @@ void dm_sync_batch_write(struct dm_sync_batch *batch, struct dm_sync_block *b,
 		return;
 
 	dm_sync_block_seal(buf, meta->uuid, &b->id, b->seq + 1);
-	bio = bio_alloc_bioset(meta->bdev, 1, WRITE_FLAGS, GFP_NOIO, &meta->bs);
+	bio = bio_alloc_bioset(meta->bdev, 1, opf, GFP_NOIO, &meta->bs);
 	bio->bi_iter.bi_sector = unit_sector(2ull * b->nr + !b->home);
 	bio->bi_private = b;
 	bio->bi_end_io = batch_endio;
@@ -357,35 +397,68 @@ void dm_sync_batch_write(struct dm_sync_batch *batch, struct dm_sync_block *b,
 }
 
 /**
- * dm_sync_batch_wait - wait until every write of a batch has ended
- * @batch: not to be used again before dm_sync_batch_init()
- *
- * Each block whose write succeeded is advanced: its new copy is the newest.
- * The others stay as they were; their status says what happened.
+ * dm_sync_batch_drain - wait until every write of a batch has ended
+ * @batch: dm_sync_batch_end() follows
  *
  * Context: process; sleeps for I/O.
- * Return: 0 when all is durable, or the errno of a write that failed.
+ * Return: 0, or the errno of a write that failed.
  */
-int dm_sync_batch_wait(struct dm_sync_batch *batch)
+int dm_sync_batch_drain(struct dm_sync_batch *batch)
 {
-	struct dm_sync_block *b, *next;
+	struct dm_sync_block *b;
 	int r = 0;
 
 	if (!atomic_dec_and_test(&batch->pending))
 		wait_for_completion_io(&batch->done);
+	for (b = batch->blocks; b; b = b->next)
+		if (b->status)
+			r = blk_status_to_errno(b->status);
+	return r;
+}
+
+/**
+ * dm_sync_batch_end - take what a batch wrote for the newest copies, or do not
+ * @batch: drained; not to be used again before dm_sync_batch_init()
+ * @error: 0 when each write that succeeded is durable, and right by itself
+ *
+ * Without @error, each block whose write succeeded is advanced: its new copy is
+ * the newest. The others stay as they were; their status says what happened.
+ *
+ * Context: process.
+ * Return: @error, or the errno of a write that failed.
+ */
+int dm_sync_batch_end(struct dm_sync_batch *batch, int error)
+{
+	struct dm_sync_block *b, *next;
+	int r = error;
+
 	for (b = batch->blocks; b; b = next) {
 		next = b->next;
 		b->next = NULL;
 		b->batch = NULL;
-		if (b->status) {
+		if (b->status && !r)
 			r = blk_status_to_errno(b->status);
+		if (b->status || error)
 			continue;
-		}
 		b->seq++;
 		b->home = !b->home;
 	}
 	batch->blocks = NULL;
 	return r;
+}
+
+/**
+ * dm_sync_batch_wait - wait until all of a batch is durable
+ * @batch: not to be used again before dm_sync_batch_init()
+ *
+ * Context: process; sleeps for I/O.
+ * Return: as dm_sync_batch_end(): 0 when all is durable, or the errno of a write
+ * that failed.
+ */
+int dm_sync_batch_wait(struct dm_sync_batch *batch)
+{
+	dm_sync_batch_drain(batch);
+	return dm_sync_batch_end(batch, 0);
 }
 
 /**

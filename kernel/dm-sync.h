@@ -79,12 +79,18 @@ struct dm_sync_block {
 
 /**
  * struct dm_sync_batch - block writes in flight together
+ * @plain: may be set after dm_sync_batch_init(): the writes carry no FUA, and are
+ *	durable when the caller has flushed the device after them
  *
  * init, any number of writes, then wait, all from one context that may sleep.
+ * Where the blocks are only right together with something else, or need a flush:
+ * dm_sync_batch_drain() and, once all that is known, dm_sync_batch_end() in place
+ * of dm_sync_batch_wait().
  */
 struct dm_sync_batch {
 	struct dm_sync_meta *meta;
 	struct dm_sync_block *blocks;
+	bool plain;
 	atomic_t pending;
 	struct completion done;
 };
@@ -112,7 +118,11 @@ int dm_sync_block_read(struct dm_sync_meta *meta, struct dm_sync_block *b,
 void dm_sync_batch_init(struct dm_sync_batch *batch, struct dm_sync_meta *meta);
 void dm_sync_batch_write(struct dm_sync_batch *batch, struct dm_sync_block *b,
 			 void *buf);
+int dm_sync_batch_drain(struct dm_sync_batch *batch);
+int dm_sync_batch_end(struct dm_sync_batch *batch, int error);
 int dm_sync_batch_wait(struct dm_sync_batch *batch);
+int dm_sync_block_reread(struct dm_sync_meta *meta, const struct dm_sync_block *b,
+			 void *buf);
 int dm_sync_block_write(struct dm_sync_meta *meta, struct dm_sync_block *b,
 			void *buf);
 int dm_sync_block_format(struct dm_sync_meta *meta, struct dm_sync_block *b,
@@ -122,6 +132,8 @@ struct dm_sync_stretch *dm_sync_stretch_create(u32 nr_blocks);
 void dm_sync_stretch_destroy(struct dm_sync_stretch *s);
 void dm_sync_stretch_read(struct dm_sync_meta *meta, struct dm_sync_stretch *s,
 			  u32 first_nr, u32 nr_blocks);
+void dm_sync_stretch_read_units(struct dm_sync_meta *meta, struct dm_sync_stretch *s,
+				u64 first, u32 nr);
 int dm_sync_stretch_write(struct dm_sync_meta *meta, struct dm_sync_stretch *s,
 			  u32 first_nr, u32 nr_blocks);
 void dm_sync_stretch_seal(struct dm_sync_meta *meta, struct dm_sync_stretch *s,
