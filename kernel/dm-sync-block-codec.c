@@ -14,6 +14,7 @@
 #ifdef __KERNEL__
 #include <linux/build_bug.h>
 #include <linux/crc32c.h>
+#include <linux/stddef.h>
 #include <linux/string.h>
 #include <asm/byteorder.h>
 #endif
@@ -42,6 +43,9 @@ static u32 block_crc(const void *block)
  * @id: what the block is
  * @seq: sequence number of this copy, at least 1
  *
+ * The reserved bytes become 0, except those of a slot block: the caller has
+ * named the batch there, as dm_sync_slot_batch_encode() does.
+ *
  * Context: any.
  */
 void dm_sync_block_seal(void *block, const u8 *uuid,
@@ -49,7 +53,9 @@ void dm_sync_block_seal(void *block, const u8 *uuid,
 {
 	struct dm_sync_block_disk *d = block;
 
-	memset(d, 0, sizeof(*d));
+	memset(d, 0, offsetof(struct dm_sync_block_disk, reserved1));
+	if (id->type != DM_SYNC_BLOCK_SLOTS)
+		memset(d->reserved1, 0, sizeof(d->reserved1));
 	d->magic = cpu_to_le32(DM_SYNC_BLOCK_MAGIC);
 	d->seq = cpu_to_le64(seq);
 	d->epoch = cpu_to_le64(id->epoch);

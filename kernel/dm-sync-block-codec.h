@@ -24,9 +24,17 @@ enum dm_sync_block_type {
 	DM_SYNC_BLOCK_ACTIVITY = 2,
 	DM_SYNC_BLOCK_SOURCE_MAP = 3,
 	DM_SYNC_BLOCK_REPLICA_MAP = 4,
+	DM_SYNC_BLOCK_STORE = 5,
+	DM_SYNC_BLOCK_IMAGES = 6,
+	DM_SYNC_BLOCK_SLOTS = 7,
+	DM_SYNC_BLOCK_RESTORE_MAP = 8,
 };
 
-/* Header of every block on disk, 64 bytes. The crc covers all that follows it. */
+/*
+ * Header of every block on disk, 64 bytes. The crc covers all that follows it.
+ * Slot blocks name in reserved1 the batch that wrote them (dm-sync-store-codec.h);
+ * it is 0 in all others.
+ */
 struct dm_sync_block_disk {
 	__le32 magic;
 	__le32 crc;
