@@ -23,6 +23,8 @@
 /* compiler */
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
+#define smp_load_acquire(p)	READ_ONCE(*(p))
+#define smp_store_release(p, v)	WRITE_ONCE(*(p), v)
 #define smp_mb()		((void)0)
 #define smp_rmb()		((void)0)
 #define smp_wmb()		((void)0)
