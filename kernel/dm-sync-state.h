@@ -40,21 +40,27 @@ struct dm_sync_state {
 /**
  * struct dm_sync_facts - what admission and transitions depend on beside the state
  * @replica_consistent: the replica's last image is known consistent: it was Synchronized or
- *	Split and has not been written since
+ *	Split and has not been written since. Of a clone: the replica holds all of the image, with
+ *	what hosts wrote to it: set when a copy is done, cleared when the next one begins
  * @ever_synced: the pair reached Synchronized since the last full copy began
  * @was_synced: the present Broken, Suspended, ... state was entered from Synchronized
  * @source_ok: the source answers, or was replaced
  * @held_writes: host writes are being held
  * @restore_incomplete: a Restore stopped midway, so the source is part old and part restored
- * @maps_lost: the maps of changes are not to be trusted: all regions count as changed
+ * @maps_lost: the maps of changes are not to be trusted: all regions count as changed. Of a
+ *	snapshot or clone also: the image is lost (DM_SYNC_EV_STORE_FULL)
  * @nothing_marked: no region is marked in either map (only then Resume is immediate)
  * @fracture_owed: a Restore completed and neither Fracture nor Split followed, so that a state
- *	which returns to Synchronized returns to "Requires fracture"
+ *	which returns to Synchronized returns to "Requires fracture" (mirrors)
+ * @replica_written: hosts wrote to the replica of a snapshot or clone since its image began, that
+ *	is since Activate or Resync was accepted, or since Reset Replica or Restore was done: there
+ *	it is cleared, and nowhere else. Also true of writes that changed no state (in a copy, in
+ *	Fractured and Split), and where verify found a mismatch
  * @before_pending: the ProgressStatus that Pending covers, so that it can return; 0 = not known,
  *	then @ever_synced decides between Synchronizing and Resyncing
  *
- * False and 0 are the safe side of every one of them but @restore_incomplete, @maps_lost and
- * @held_writes.
+ * False and 0 are the safe side of every one of them but @restore_incomplete, @maps_lost,
+ * @held_writes and @replica_written.
  */
 struct dm_sync_facts {
 	bool replica_consistent;
@@ -66,6 +72,7 @@ struct dm_sync_facts {
 	bool maps_lost;
 	bool nothing_marked;
 	bool fracture_owed;
+	bool replica_written;
 	u8 before_pending;
 };
 
@@ -100,8 +107,9 @@ struct dm_sync_step {
 };
 
 /**
- * enum dm_sync_event - what happens to a mirror without having been asked for (E1 to E19)
- * @DM_SYNC_EV_REPLICA_ERROR: a write, flush or read of the replica failed, or it disappeared
+ * enum dm_sync_event - what happens to a pair without having been asked for (E1 to E19)
+ * @DM_SYNC_EV_REPLICA_ERROR: a write, flush or read of the replica or store failed, or it
+ *	disappeared, and no old data was lost by it (else DM_SYNC_EV_STORE_FULL)
  * @DM_SYNC_EV_REPLICA_RETURNED: the fault of a pair that is Broken *because of its replica* has
  *	gone; not to be raised when the source failed
  * @DM_SYNC_EV_SOURCE_COPY_ERROR: the source failed under a copy
@@ -115,6 +123,14 @@ struct dm_sync_step {
  * @DM_SYNC_EV_UNSTALLED: progress again after that
  * @DM_SYNC_EV_REPLICA_SKEWED: the replica was written behind our back, or verify found a mismatch
  * @DM_SYNC_EV_REPLICA_TOO_SMALL: the source has grown beyond the replica
+ * @DM_SYNC_EV_REPLICA_WRITTEN: hosts wrote to the image of a snapshot or clone through its door;
+ *	to be raised before the first such write is acknowledged
+ * @DM_SYNC_EV_STORE_FULL: old data could not be saved before a host write changed the source, for
+ *	want of space or because the write of it failed: the image is lost. To be raised, in Broken
+ *	too, before that write is issued (rule S-invalid)
+ * @DM_SYNC_EV_STORE_HOLD: the store of a snapshot is full, and on_full:hold has writes wait
+ * @DM_SYNC_EV_STORE_SPACE: there is space again for a snapshot that STORE_HOLD suspended; not to be
+ *	raised for one that was suspended by request
  *
  * The end of the maximum hold time is none of these: the pair stays Suspended and tracks.
  */
@@ -132,6 +148,10 @@ enum dm_sync_event {
 	DM_SYNC_EV_UNSTALLED,
 	DM_SYNC_EV_REPLICA_SKEWED,
 	DM_SYNC_EV_REPLICA_TOO_SMALL,
+	DM_SYNC_EV_REPLICA_WRITTEN,
+	DM_SYNC_EV_STORE_FULL,
+	DM_SYNC_EV_STORE_HOLD,
+	DM_SYNC_EV_STORE_SPACE,
 };
 
 /**
@@ -144,6 +164,20 @@ enum dm_sync_flow {
 	DM_SYNC_FLOW_NONE,
 	DM_SYNC_FLOW_FORWARD,
 	DM_SYNC_FLOW_RESTORE,
+};
+
+/**
+ * enum dm_sync_time - what becomes of SyncTime
+ * @DM_SYNC_TIME_KEEP: it stays
+ * @DM_SYNC_TIME_NULL: there is none any more
+ * @DM_SYNC_TIME_NOW: it is the instant of the change
+ * @DM_SYNC_TIME_POINT: it is the point in time that was taken when the copy was accepted
+ */
+enum dm_sync_time {
+	DM_SYNC_TIME_KEEP,
+	DM_SYNC_TIME_NULL,
+	DM_SYNC_TIME_NOW,
+	DM_SYNC_TIME_POINT,
 };
 
 enum dm_sync_admit dm_sync_admit(const struct dm_sync_state *s, const struct dm_sync_facts *f,
@@ -167,6 +201,10 @@ bool dm_sync_derive_maintained(const struct dm_sync_state *s);
 int dm_sync_derive_percent(const struct dm_sync_state *s, const struct dm_sync_facts *f, u64 total,
 			   u64 remaining);
 int dm_sync_derive_methodology(const struct dm_sync_state *s, const struct dm_sync_facts *f);
+int dm_sync_derive_replica_type(const struct dm_sync_state *s);
+enum dm_sync_time dm_sync_sync_time(const struct dm_sync_state *s, const struct dm_sync_facts *f,
+				    const struct dm_sync_step *to);
+bool dm_sync_auto_detach(const struct dm_sync_state *s);
 
 bool dm_sync_pair_legal(u8 copy_state, u8 progress);
 bool dm_sync_type_legal(u8 sync_type, u8 copy_type, u8 methodology);
@@ -174,7 +212,9 @@ bool dm_sync_invariants(const struct dm_sync_state *s, const char **why);
 
 enum dm_sync_door_access dm_sync_door(const struct dm_sync_state *s,
 				      const struct dm_sync_facts *f);
+bool dm_sync_door_holds(const struct dm_sync_state *s);
 enum dm_sync_flow dm_sync_flow(const struct dm_sync_state *s);
+bool dm_sync_preserves(const struct dm_sync_state *s);
 bool dm_sync_holds_writes(const struct dm_sync_state *s);
 bool dm_sync_tracks_source(const struct dm_sync_state *s);
 

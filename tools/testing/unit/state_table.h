@@ -84,6 +84,53 @@ static struct dm_sync_state mirror(int copy_state, int progress, int requested)
 	};
 }
 
+/* Kinds of pair: M synchronous mirror, S snapshot, 4 and 5 clones by CopyType, copy on write. */
+__attribute__((unused))
+static struct dm_sync_state pair_of(char kind, int copy_state, int progress, int requested)
+{
+	struct dm_sync_state s = mirror(copy_state, progress, requested);
+
+	if (kind == 'M')
+		return s;
+	s.sync_type = kind == 'S' ? 7 : 8;
+	s.copy_type = kind == '5' ? 5 : 4;
+	s.methodology = 6;
+	return s;
+}
+
+/*
+ * What the three new kinds show: the table of allowed pairs without what it marks as another
+ * type's, and without what no operation on this one leads to.
+ */
+static const struct {
+	char kind;
+	int copy_state;
+	const char *progress;
+} shown[] = {
+	{ 'S', 2, "4, 2, 5, 13, 0" }, { 'S', 3, "6, 7" }, { 'S', 4, "2, 8, 13, 14, 16" },
+	{ 'S', 5, "3, 18, 0, 5, 8, 13, 14, 16" }, { 'S', 8, "3, 5, 13" }, { 'S', 9, "3, 13, 16" },
+	{ 'S', 11, "19, 13" }, { 'S', 13, "2, 7, 8, 13, 14, 16" }, { 'S', 15, "2" },
+
+	{ '4', 2, "4, 2, 5, 13, 0" }, { '4', 3, "6, 7, 20, 13, 14, 16" },
+	{ '4', 4, "2, 8, 9, 10, 13, 14, 16" }, { '4', 5, "3, 18, 0, 5, 8, 13, 14, 16" },
+	{ '4', 6, "2, 5, 8, 13, 14, 16" }, { '4', 7, "2, 5, 8, 13, 14, 16" },
+	{ '4', 8, "3, 5, 13" }, { '4', 9, "3, 13, 14, 16" }, { '4', 11, "19, 13" },
+	{ '4', 12, "18, 5, 13" }, { '4', 13, "2, 5, 8, 9, 10, 13, 14, 16" }, { '4', 15, "2" },
+
+	{ '5', 2, "4, 2, 5, 13, 0" }, { '5', 3, "6, 7, 20, 13, 14, 16" }, { '5', 4, "2, 13" },
+	{ '5', 5, "3, 18, 0, 5, 13, 14, 16" }, { '5', 8, "3, 5, 13" }, { '5', 9, "3, 13, 14, 16" },
+	{ '5', 11, "19, 13" }, { '5', 12, "18, 5, 13" }, { '5', 15, "2" },
+};
+
+__attribute__((unused))
+static bool is_shown(char kind, int copy_state, int progress)
+{
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		if (shown[i].kind == kind && shown[i].copy_state == copy_state)
+			return listed(shown[i].progress, progress);
+	return false;
+}
+
 /* The ProgressStatus of a CopyState in which nothing runs and nothing unusual is owed. */
 __attribute__((unused))
 static int settled_progress(int copy_state)
@@ -96,7 +143,13 @@ static int settled_progress(int copy_state)
 	return progress[copy_state];
 }
 
-#define FACTS	9
+__attribute__((unused))
+static int settled_of(char kind, int copy_state)
+{
+	return copy_state == 13 && kind != 'M' ? 2 : settled_progress(copy_state);
+}
+
+#define FACTS	10
 
 /* One of the 2^FACTS combinations. */
 __attribute__((unused))
@@ -112,21 +165,59 @@ static struct dm_sync_facts facts_of(unsigned int bits)
 		.maps_lost = bits >> 6 & 1,
 		.nothing_marked = bits >> 7 & 1,
 		.fracture_owed = bits >> 8 & 1,
+		.replica_written = bits >> 9 & 1,
 	};
 }
 
 /* By letters: c consistent, e ever synced, w was synced, s source ok, h held, r restore, m maps
- * lost, n nothing marked, f fracture owed
+ * lost, n nothing marked, f fracture owed, p the replica was written to
  */
+static const char fact_names[] = "cewshrmnfp";
+
 __attribute__((unused))
 static struct dm_sync_facts facts_named(const char *letters)
 {
-	static const char names[] = "cewshrmnf";
 	unsigned int bits = 0;
 
 	for (; *letters; letters++)
-		bits |= 1u << (strchr(names, *letters) - names);
+		bits |= 1u << (strchr(fact_names, *letters) - fact_names);
 	return facts_of(bits);
+}
+
+/* Do these facts hold; '!' before a letter says that it must not. */
+__attribute__((unused))
+static bool facts_match(const char *letters, unsigned int bits)
+{
+	for (; *letters; letters++) {
+		bool want = *letters != '!';
+
+		if (!want)
+			letters++;
+		if ((bits >> (strchr(fact_names, *letters) - fact_names) & 1) != want)
+			return false;
+	}
+	return true;
+}
+
+/* The invariants, independently of dm_sync_invariants(): what the specification's 1.4 says. */
+__attribute__((unused))
+static bool sound(const struct dm_sync_state *s)
+{
+	bool runs = listed("9, 10, 11, 13, 16", s->progress);
+	char kind = s->sync_type == 7 ? 'S' : s->copy_type == 5 ? '5' : '4';
+
+	if (dm_sync_derive_sync_state(s) == 6 && !dm_sync_derive_maintained(s))
+		return false;
+	if (dm_sync_derive_maintained(s) && dm_sync_derive_sync_state(s) != 6 && !runs)
+		return false;
+	if (s->requested != 15 && (s->requested == s->copy_state || s->requested < 2 ||
+				   s->requested > 12 || s->requested == 5))
+		return false;
+	if (s->sync_type != 6 && (dm_sync_derive_maintained(s) ||
+				  !is_shown(kind, s->copy_state, s->progress)))
+		return false;
+	return s->copy_state >= 2 && s->copy_state != 14 && s->progress != 15 &&
+	       dm_sync_pair_legal(s->copy_state, s->progress);
 }
 
 #endif

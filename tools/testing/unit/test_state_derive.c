@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What follows from a state: the pairs that may be seen, SyncState, SyncMaintained, PercentSynced,
- * CopyMethodology, the replica door, where writes go; and the invariants of what is stored.
+ * CopyMethodology, ReplicaType, SyncTime, the replica door, where writes go and what they wait for;
+ * and the invariants of what is stored.
  */
 #include "state_table.h"
 
@@ -46,6 +47,24 @@ static void test_pairs(void)
 				expect(!dm_sync_pair_legal((u8)copy_state, (u8)progress), "%d/%d",
 				       copy_state, progress);
 	point("numbers beyond both are no pair");
+}
+
+/* Of each kind exactly the pairs that it shows, and none that the table does not have. */
+static void test_pairs_of_kind(char kind)
+{
+	for (int copy_state = 0; copy_state < 20; copy_state++) {
+		for (int progress = 0; progress < 40; progress++) {
+			struct dm_sync_state s = pair_of(kind, copy_state, progress, 15);
+			bool want = is_shown(kind, copy_state, progress);
+			const char *why;
+
+			expect(dm_sync_invariants(&s, &why) == want, "%c: %d/%d", kind, copy_state,
+			       progress);
+			expect(!want || listed(pair_row(copy_state), progress),
+			       "%c: %d/%d is not in the table", kind, copy_state, progress);
+		}
+	}
+	point("pairs of CopyState and ProgressStatus of kind %c", kind);
 }
 
 /* kinds: M mirror, S snapshot, 4 and 5 the clones by CopyType */
@@ -212,11 +231,11 @@ static void test_percent(void)
 }
 
 /* A 100 means that nothing remains, and Synchronized means 100, whatever the state. */
-static void test_percent_bounds(void)
+static void test_percent_bounds(char kind)
 {
 	for (int copy_state = 2; copy_state <= 15; copy_state++) {
 		for (int progress = 0; progress <= 20; progress++) {
-			struct dm_sync_state s = mirror(copy_state, progress, 15);
+			struct dm_sync_state s = pair_of(kind, copy_state, progress, 15);
 			const char *why;
 
 			if (!dm_sync_invariants(&s, &why))
@@ -226,12 +245,91 @@ static void test_percent_bounds(void)
 				int some = dm_sync_derive_percent(&s, &f, 1ULL << 40, 1);
 
 				expect(some >= -1 && some <= 100 &&
-				       (some == 100) == (copy_state == 4),
-				       "%d/%d: %d", copy_state, progress, some);
+				       (some == 100) == (copy_state == 4 && progress != 8),
+				       "%c: %d/%d: %d", kind, copy_state, progress, some);
 			}
 		}
 	}
-	point("PercentSynced is 100 where CopyState is Synchronized or nothing remains");
+	point("PercentSynced is 100 where CopyState is Synchronized or nothing remains, kind %c",
+	      kind);
+}
+
+static void test_image_percent(void)
+{
+	static const struct {
+		char kind;
+		int copy_state, progress;
+		const char *facts;
+		u64 remaining;		/* of 100 */
+		int percent;
+	} rows[] = {
+		{ 'S', 4, 2, "", 60, 100 }, { 'S', 3, 7, "", 0, 99 }, { 'S', 8, 3, "", 0, -1 },
+		{ 'S', 13, 2, "p", 0, -1 }, { 'S', 13, 7, "p", 40, 60 }, { 'S', 13, 7, "p", 0, 99 },
+		{ 'S', 4, 8, "", 25, 75 }, { 'S', 4, 8, "", 0, 99 }, { 'S', 13, 8, "p", 0, 99 },
+		{ 'S', 5, 18, "m", 0, -1 }, { 'S', 5, 3, "m", 0, -1 }, { 'S', 5, 3, "", 0, 100 },
+		{ 'S', 5, 0, "", 0, -1 }, { 'S', 9, 3, "", 0, 100 },
+		{ '4', 3, 6, "", 1, 99 }, { '4', 3, 7, "", 0, 99 }, { '4', 4, 2, "", 0, 100 },
+		{ '4', 13, 2, "p", 0, -1 }, { '4', 6, 2, "", 30, 70 }, { '4', 8, 3, "", 30, 70 },
+		{ '4', 12, 18, "", 30, 70 }, { '4', 9, 3, "", 30, 70 }, { '4', 4, 8, "", 30, 70 },
+		{ '4', 5, 18, "m", 0, -1 }, { '5', 3, 20, "", 30, 70 }, { '5', 4, 13, "", 0, 100 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct dm_sync_state s = pair_of(rows[i].kind, rows[i].copy_state,
+						 rows[i].progress, 15);
+		struct dm_sync_facts f = facts_named(rows[i].facts);
+		int got = dm_sync_derive_percent(&s, &f, 100, rows[i].remaining);
+
+		expect(got == rows[i].percent, "%c: %d/%d %s: %d, expected %d", rows[i].kind,
+		       s.copy_state, s.progress, rows[i].facts, got, rows[i].percent);
+	}
+	point("PercentSynced of snapshots and clones");
+}
+
+/* What was asked for, all the time: 4 and 5 are not among the legal ones of these types. */
+static void test_image_methodology(void)
+{
+	for (const char *kind = "S45"; *kind; kind++) {
+		for (int configured = 0; configured <= 9; configured++) {
+			for (int i = 0; i < 16 * 21; i++) {
+				struct dm_sync_state s = pair_of(*kind, i / 21, i % 21, 15);
+				struct dm_sync_facts f = facts_named("em");
+				int want = configured == 0 || configured == 2 ? 6 : configured;
+
+				s.methodology = (u8)configured;
+				if (is_shown(*kind, s.copy_state, s.progress))
+					expect(dm_sync_derive_methodology(&s, &f) == want,
+					       "%c: %d at %d/%d", *kind, configured, s.copy_state,
+					       s.progress);
+			}
+		}
+	}
+	point("CopyMethodology of snapshots and clones");
+}
+
+static void test_replica_type(void)
+{
+	static const struct {
+		int sync_type, copy_type, methodology, replica_type;
+	} rows[] = {
+		{ 6, 3, 3, 2 }, { 6, 3, 5, 2 }, { 6, 2, 8, 2 }, { 7, 4, 6, 4 }, { 7, 4, 7, 4 },
+		{ 7, 4, 2, 4 }, { 7, 4, 1, 3 }, { 8, 4, 6, 2 }, { 8, 5, 9, 2 }, { 7, 5, 6, 0 },
+		{ 3, 3, 3, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (int copy_state = 2; copy_state <= 15; copy_state++) {
+			struct dm_sync_state s = mirror(copy_state, 2, 15);
+
+			s.sync_type = (u8)rows[i].sync_type;
+			s.copy_type = (u8)rows[i].copy_type;
+			s.methodology = (u8)rows[i].methodology;
+			expect(dm_sync_derive_replica_type(&s) == rows[i].replica_type,
+			       "%d/%d/%d: %d", s.sync_type, s.copy_type, s.methodology,
+			       dm_sync_derive_replica_type(&s));
+		}
+	}
+	point("ReplicaType");
 }
 
 static void test_methodology(void)
@@ -298,6 +396,21 @@ static void test_types(void)
 		}
 	}
 	point("combinations of types, and SyncMode");
+}
+
+static void test_mode(void)
+{
+	for (const char *kind = "S45"; *kind; kind++) {
+		for (int methodology = 3; methodology <= 9; methodology++) {
+			struct dm_sync_state s = pair_of(*kind, 4, 2, 15);
+			bool fed = *kind != 'S' && methodology == 9;
+
+			s.methodology = (u8)methodology;
+			expect(dm_sync_derive_mode(&s) == (fed ? 3 : 2), "%c: %d", *kind,
+			       methodology);
+		}
+	}
+	point("SyncMode: a clone that is fed from a snapshot of the source is asynchronous");
 }
 
 /* What a stored state must never be. */
@@ -375,6 +488,183 @@ static void test_door(void)
 	point("replica door while restoring, unknown, of no type");
 }
 
+/*
+ * n none, h held, o read-only, w read-write; "none/ro" is read-only if the replica is whole (c),
+ * and "-" a state that there is not.
+ */
+static const struct {
+	char kind;
+	const char *methodologies, *row;
+} image_doors[] = {
+	/*		 In Pr Un Sy Br Fr Sp Ia Su Fo Ab Sk */
+	{ 'S', "6, 7",	" n  n  h  w  n  -  -  n  o  -  -  w " },
+	{ '4', "6, 7",	" n  n  w  w  n  w  w  c  o  -  n  w " },
+	{ '4', "3, 9",	" n  n  n  w  n  w  w  c  n  -  n  w " },
+	{ '5', "2, 6, 7", " n  n  w  w  n  -  -  c  o  -  n  - " },
+	{ '5', "3, 9",	" n  n  n  w  n  -  -  c  n  -  n  - " },
+};
+
+static void check_image_door(char kind, int methodology, const char *row, unsigned int bits)
+{
+	struct dm_sync_facts f = facts_of(bits);
+
+	for (int c = 0; c < STATE_COLUMNS; c++) {
+		int copy_state = state_columns[c].copy_state;
+		struct dm_sync_state s = pair_of(kind, copy_state, settled_of(kind, copy_state),
+						 15);
+		char want = row[3 * c + 1], got;
+
+		s.methodology = (u8)methodology;
+		if (want == '-')
+			continue;
+		got = "now"[dm_sync_door(&s, &f)];
+		if (want == 'c')
+			want = bits & 1 ? 'o' : 'n';
+		expect(dm_sync_door_holds(&s) == (want == 'h'), "%c: %s is held", kind,
+		       state_columns[c].name);
+		if (want == 'h')
+			want = 'n';
+		expect(got == want, "%c: method %d, %s, facts %x: %c, expected %c", kind,
+		       methodology, state_columns[c].name, bits, got, want);
+	}
+}
+
+static void test_image_door(void)
+{
+	for (size_t i = 0; i < sizeof(image_doors) / sizeof(image_doors[0]); i++) {
+		for (int m = 0; m < 10; m++)
+			for (unsigned int bits = 0; bits < 1u << FACTS; bits++)
+				if (listed(image_doors[i].methodologies, m))
+					check_image_door(image_doors[i].kind, m,
+							 image_doors[i].row, bits);
+		point("replica door of kind %c, methodologies %s", image_doors[i].kind,
+		      image_doors[i].methodologies);
+	}
+}
+
+/* Restoring reads the image, so it stays readable; what prepares or aborts closes the door. */
+static void test_image_door_running(void)
+{
+	for (const char *kind = "S4"; *kind; kind++) {
+		for (int copy_state = 2; copy_state <= 13; copy_state++) {
+			for (int progress = 0; progress <= 20; progress++) {
+				struct dm_sync_state s = pair_of(*kind, copy_state, progress, 15);
+				struct dm_sync_facts f = facts_named("cews");
+
+				if (!is_shown(*kind, copy_state, progress))
+					continue;
+				if (progress == 8)
+					expect(dm_sync_door(&s, &f) == 1, "%c: %d/8", *kind,
+					       copy_state);
+				if (listed("0, 5, 14", progress))
+					expect(!dm_sync_door(&s, &f), "%c: %d/%d", *kind,
+					       copy_state, progress);
+				if (*kind == 'S' && progress == 7)
+					expect(dm_sync_door_holds(&s) && !dm_sync_door(&s, &f),
+					       "%d/7", copy_state);
+				else if (copy_state != 3)
+					expect(!dm_sync_door_holds(&s), "%c: %d/%d", *kind,
+					       copy_state, progress);
+			}
+		}
+	}
+	point("replica door while something runs");
+}
+
+/* Where old data is saved before it is overwritten, and where a clone remembers what changed. */
+static void test_protection(void)
+{
+	for (const char *kind = "MS45"; *kind; kind++) {
+		for (int copy_state = 2; copy_state <= 15; copy_state++) {
+			for (int progress = 0; progress <= 20; progress++) {
+				struct dm_sync_state s = pair_of(*kind, copy_state, progress, 15);
+				bool broken = copy_state == 5 && !listed("0, 18", progress);
+				bool want = *kind == 'S' ? listed("3, 4, 13, 9", copy_state) :
+					    *kind != 'M' && listed("3, 9", copy_state);
+
+				expect(dm_sync_preserves(&s) == (want || (broken && *kind != 'M')),
+				       "%c: preserves at %d/%d", *kind, copy_state, progress);
+				if (*kind == 'M')
+					continue;
+				expect(dm_sync_tracks_source(&s) ==
+				       (*kind != 'S' && listed("3, 4, 5, 6, 7, 9, 12, 13",
+							       copy_state)),
+				       "%c: tracks at %d/%d", *kind, copy_state, progress);
+				expect(dm_sync_flow(&s) == DM_SYNC_FLOW_NONE, "%c: flow at %d/%d",
+				       *kind, copy_state, progress);
+				expect(dm_sync_holds_writes(&s) == (copy_state == 9),
+				       "%c: holds at %d/%d", *kind, copy_state, progress);
+			}
+		}
+	}
+	point("protection of a point in time, and tracking");
+}
+
+/* k kept, n now, p the point in time, 0 none; states as CopyState/ProgressStatus */
+static void test_sync_time(void)
+{
+	static const struct {
+		const char *kinds, *facts;
+		int from[2], to[2];
+		char want;
+	} rows[] = {
+		/* never yet synchronized, until the point in time has been reached */
+		{ "S45", "", { 2, 4 }, { 2, 2 }, '0' }, { "S45", "", { 2, 4 }, { 11, 19 }, '0' },
+		{ "S45", "", { 2, 2 }, { 3, 6 }, 'k' }, { "S", "", { 2, 4 }, { 4, 2 }, 'p' },
+		{ "S45", "", { 3, 6 }, { 4, 2 }, 'p' }, { "4", "p", { 3, 6 }, { 13, 2 }, 'p' },
+		{ "45", "", { 3, 20 }, { 4, 2 }, 'p' }, { "S45", "", { 3, 6 }, { 5, 3 }, 'k' },
+		/* the next one, or not */
+		{ "S4", "p", { 13, 2 }, { 3, 7 }, 'k' }, { "S45", "", { 3, 7 }, { 4, 2 }, 'p' },
+		{ "S45", "", { 3, 7 }, { 5, 3 }, 'k' }, { "45", "", { 3, 14 }, { 12, 18 }, 'k' },
+		/* written, suspended, cut, broken, ended: the image is of the same moment */
+		{ "S4", "", { 4, 2 }, { 13, 2 }, 'k' }, { "S", "", { 4, 16 }, { 9, 3 }, 'k' },
+		{ "S", "", { 9, 3 }, { 4, 2 }, 'k' }, { "S", "p", { 9, 3 }, { 13, 2 }, 'k' },
+		{ "4", "", { 4, 9 }, { 6, 2 }, 'k' }, { "4", "p", { 13, 10 }, { 7, 2 }, 'k' },
+		{ "S4", "", { 4, 2 }, { 5, 3 }, 'k' }, { "S4", "", { 4, 2 }, { 5, 18 }, 'k' },
+		{ "S", "w", { 5, 3 }, { 4, 2 }, 'k' }, { "S", "", { 13, 7 }, { 4, 2 }, 'k' },
+		/* given up */
+		{ "S", "", { 4, 16 }, { 8, 3 }, '0' }, { "4", "", { 4, 16 }, { 8, 3 }, 'k' },
+		{ "S45", "", { 8, 5 }, { 11, 19 }, '0' }, { "4", "", { 6, 5 }, { 11, 19 }, '0' },
+		/* restored: from what was written the source is of now */
+		{ "S4", "", { 4, 8 }, { 4, 2 }, 'k' }, { "S4", "p", { 13, 8 }, { 4, 2 }, 'n' },
+		{ "4", "p", { 6, 8 }, { 4, 2 }, 'n' }, { "4", "", { 7, 8 }, { 4, 2 }, 'k' },
+		{ "S4", "p", { 5, 8 }, { 4, 2 }, 'n' }, { "S4", "p", { 13, 8 }, { 5, 3 }, 'k' },
+		/* a mirror: when it got there, and the cut */
+		{ "M", "", { 3, 6 }, { 4, 2 }, 'n' }, { "M", "", { 6, 8 }, { 4, 17 }, 'n' },
+		{ "M", "", { 9, 3 }, { 4, 2 }, 'n' }, { "M", "", { 4, 10 }, { 7, 2 }, 'n' },
+		{ "M", "", { 9, 10 }, { 7, 2 }, 'k' }, { "M", "", { 4, 9 }, { 6, 2 }, 'k' },
+		{ "M", "", { 4, 2 }, { 5, 3 }, 'k' }, { "M", "", { 4, 17 }, { 4, 9 }, 'k' },
+		{ "M", "", { 2, 4 }, { 4, 2 }, 'n' }, { "M", "", { 6, 5 }, { 11, 19 }, 'k' },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (const char *kind = rows[i].kinds; *kind; kind++) {
+			struct dm_sync_state s = pair_of(*kind, rows[i].from[0], rows[i].from[1],
+							 15);
+			struct dm_sync_facts f = facts_named(rows[i].facts);
+			struct dm_sync_step to = { (u8)rows[i].to[0], (u8)rows[i].to[1], 15 };
+			char got = "k0np"[dm_sync_sync_time(&s, &f, &to)];
+
+			expect(got == rows[i].want, "%c: %d/%d to %d/%d: %c, expected %c", *kind,
+			       s.copy_state, s.progress, to.copy_state, to.progress, got,
+			       rows[i].want);
+		}
+	}
+	point("SyncTime");
+}
+
+static void test_auto_detach(void)
+{
+	for (const char *kind = "MS45"; *kind; kind++)
+		for (int i = 0; i < 16 * 21; i++) {
+			struct dm_sync_state s = pair_of(*kind, i / 21, i % 21, 15);
+
+			expect(dm_sync_auto_detach(&s) == (*kind == '5' && i == 4 * 21 + 2),
+			       "%c: %d/%d", *kind, s.copy_state, s.progress);
+		}
+	point("a complete temporary clone, and nothing else, is to be detached");
+}
+
 static void test_flow(void)
 {
 	for (int copy_state = 2; copy_state <= 15; copy_state++) {
@@ -400,14 +690,26 @@ int main(void)
 {
 	plan(0);
 	test_pairs();
+	for (const char *kind = "S45"; *kind; kind++)
+		test_pairs_of_kind(*kind);
 	test_sync_state();
 	test_settled();
 	test_percent();
-	test_percent_bounds();
+	for (const char *kind = "MS45"; *kind; kind++)
+		test_percent_bounds(*kind);
+	test_image_percent();
 	test_methodology();
+	test_image_methodology();
+	test_replica_type();
 	test_types();
+	test_mode();
 	test_invariants();
 	test_door();
+	test_image_door();
+	test_image_door_running();
+	test_protection();
+	test_sync_time();
+	test_auto_detach();
 	test_flow();
 	return done();
 }
