@@ -9,7 +9,7 @@
 #include "../../kernel/dm-sync-state.h"
 #include "synctl.h"
 
-/* The states of a mirror, in the order of the specification's columns */
+/* The CopyStates of a pair, in the order of the specification's columns */
 static const struct {
 	uint8_t state;
 	const char *abbreviation;
@@ -24,13 +24,33 @@ static const struct {
 
 #define COLUMNS	(sizeof(columns) / sizeof(columns[0]))
 
-/* A synchronous mirror in one state, with nothing special about it */
-static struct dm_sync_state mirror_in(uint8_t copy_state)
+/* What there is a table of */
+static const struct type {
+	const char *name;
+	uint8_t sync_type, copy_type, methodology;
+	const char *legend;
+} types[] = {
+	{ "mirror", DM_SYNC_SYNC_TYPE_MIRROR, DM_SYNC_COPY_TYPE_SYNC,
+	  DM_SYNC_COPY_METHODOLOGY_FULL_COPY,
+	  "A mirror that was in sync, and whose replica was not written to." },
+	{ "snapshot", DM_SYNC_SYNC_TYPE_SNAPSHOT, DM_SYNC_COPY_TYPE_UNSYNC_ASSOC,
+	  DM_SYNC_COPY_METHODOLOGY_COPY_ON_WRITE,
+	  "A snapshot. While it is restored, `abort --force` is all that is allowed." },
+	{ "clone", DM_SYNC_SYNC_TYPE_CLONE, DM_SYNC_COPY_TYPE_UNSYNC_ASSOC,
+	  DM_SYNC_COPY_METHODOLOGY_COPY_ON_WRITE,
+	  "A clone that is kept (assoc), and that was complete before it was Inactive.\n"
+	  "While it is restored, `abort --force` is all that is allowed." },
+};
+
+#define TYPES	(sizeof(types) / sizeof(types[0]))
+
+/* A pair in one state, with nothing special about it */
+static struct dm_sync_state pair_in(const struct type *type, uint8_t copy_state)
 {
 	struct dm_sync_state s = {
-		.sync_type = DM_SYNC_SYNC_TYPE_MIRROR,
-		.copy_type = DM_SYNC_COPY_TYPE_SYNC,
-		.methodology = DM_SYNC_COPY_METHODOLOGY_FULL_COPY,
+		.sync_type = type->sync_type,
+		.copy_type = type->copy_type,
+		.methodology = type->methodology,
 		.priority = DM_SYNC_COPY_PRIORITY_LOW,
 		.copy_state = copy_state,
 		.requested = DM_SYNC_COPY_STATE_NOT_APPLICABLE,
@@ -56,6 +76,8 @@ static struct dm_sync_state mirror_in(uint8_t copy_state)
 		s.progress = DM_SYNC_PROGRESS_STATUS_REQUIRES_RESYNC;
 		break;
 	case DM_SYNC_COPY_STATE_SKEWED:
+		if (type->sync_type != DM_SYNC_SYNC_TYPE_MIRROR)
+			break;
 		s.progress = DM_SYNC_PROGRESS_STATUS_REQUIRES_RESYNC;
 		s.requested = DM_SYNC_COPY_STATE_SYNCHRONIZED;
 		break;
@@ -72,9 +94,30 @@ static const struct dm_sync_facts usual = {
 	.source_ok = true,
 };
 
-static const char *cell(unsigned int op, uint8_t copy_state)
+/* Is this type of pair ever in a state, other than in passing */
+static bool has_state(const struct type *type, uint8_t copy_state)
 {
-	struct dm_sync_state s = mirror_in(copy_state);
+	return dm_sync_matrix_cell(type->sync_type, DM_SYNC_OPERATION_ACTIVATE, copy_state,
+				   NULL) != ' ';
+}
+
+/* Has this type of pair an operation, in some state */
+static bool has_operation(const struct type *type, unsigned int op)
+{
+	unsigned int i;
+	char c;
+
+	for (i = 0; i < COLUMNS; i++) {
+		c = dm_sync_matrix_cell(type->sync_type, op, columns[i].state, NULL);
+		if (c != ' ' && c != 'N')
+			return true;
+	}
+	return false;
+}
+
+static const char *cell(const struct type *type, unsigned int op, uint8_t copy_state)
+{
+	struct dm_sync_state s = pair_in(type, copy_state);
 	const char *why = NULL;
 
 	switch (dm_sync_admit(&s, &usual, op, false, &why)) {
@@ -91,45 +134,66 @@ static const char *cell(unsigned int op, uint8_t copy_state)
 	}
 }
 
-static void print_legend(void)
+static void print_legend(const struct type *type)
 {
 	unsigned int i;
 
-	printf("\nA mirror that was in sync, and whose replica was not written to.\n"
+	printf("\n%s\n"
 	       "  yes    allowed\n"
 	       "  force  allowed with --force\n"
 	       "  =      holds already: success, and nothing changes\n"
 	       "  -      refused in this state\n"
-	       "  n/a    not supported\n\n");
+	       "  n/a    not supported\n\n", type->legend);
 	for (i = 0; i < COLUMNS; i++)
-		printf("  %s  %s\n", columns[i].abbreviation,
-		       spec_text(&spec_copy_state, columns[i].state));
+		if (has_state(type, columns[i].state))
+			printf("  %s  %s\n", columns[i].abbreviation,
+			       spec_text(&spec_copy_state, columns[i].state));
 }
 
-static void print_table(void)
+/* The verb of an operation; those of groups and of modes have none */
+static const char *verb_of(unsigned int op)
+{
+	const struct command *c;
+
+	for (c = commands; c->name; c++)
+		if (c->operation == op)
+			return c->name;
+	return NULL;
+}
+
+static void print_row(const struct type *type, unsigned int op)
+{
+	unsigned int i, last = 0;
+
+	for (i = 0; i < COLUMNS; i++)
+		if (has_state(type, columns[i].state))
+			last = i;
+	printf("%-12s", verb_of(op));
+	for (i = 0; i <= last; i++)
+		if (has_state(type, columns[i].state))
+			printf(i < last ? " %-5s" : " %s", cell(type, op, columns[i].state));
+	printf("\n");
+}
+
+static void print_table(const struct type *type)
 {
 	unsigned int i, op;
 
 	printf("%-12s", "");
 	for (i = 0; i < COLUMNS; i++)
-		printf(" %-5s", columns[i].abbreviation);
+		if (has_state(type, columns[i].state))
+			printf(" %-5s", columns[i].abbreviation);
 	printf("\n");
-	for (op = DM_SYNC_OPERATION_ABORT; op <= DM_SYNC_OPERATION_PREPARE; op++) {
-		/* Those of groups and of modes have no verb here. */
-		if (!command_find(spec_text(&spec_operation, op)))
-			continue;
-		printf("%-12s", spec_text(&spec_operation, op));
-		for (i = 0; i < COLUMNS; i++)
-			printf(i + 1 < COLUMNS ? " %-5s" : " %s", cell(op, columns[i].state));
-		printf("\n");
-	}
+	for (op = DM_SYNC_OPERATION_ABORT; op <= DM_SYNC_OPERATION_RESET_REPLICA; op++)
+		if (verb_of(op) && has_operation(type, op))
+			print_row(type, op);
 }
 
-static void print_edge(unsigned int op, uint8_t from)
+static void print_edge(const struct type *type, unsigned int op, uint8_t from)
 {
 	struct dm_sync_step during, after;
-	struct dm_sync_state s = mirror_in(from);
-	const char *how = cell(op, from);
+	struct dm_sync_state s = pair_in(type, from);
+	const char *how = cell(type, op, from);
 
 	if (strcmp(how, "yes") && strcmp(how, "force"))
 		return;
@@ -137,32 +201,49 @@ static void print_edge(unsigned int op, uint8_t from)
 		return;
 	printf("\t\"%s\" -> \"%s\" [label=\"%s%s\"]\n", spec_text(&spec_copy_state, from),
 	       spec_text(&spec_copy_state, after.copy_state),
-	       spec_text(&spec_operation, op), strcmp(how, "force") ? "" : " --force");
+	       verb_of(op) ? verb_of(op) : spec_text(&spec_operation, op), strcmp(how, "force") ? "" : " --force");
 }
 
-static void print_dot(void)
+static void print_dashed(uint8_t from, uint8_t to, const char *label)
+{
+	printf("\t\"%s\" -> \"%s\" [label=\"(%s)\", style=dashed]\n",
+	       spec_text(&spec_copy_state, from), spec_text(&spec_copy_state, to), label);
+}
+
+static void print_dot(const struct type *type)
 {
 	unsigned int i, op;
 
-	printf("digraph \"dm-sync mirror\" {\n\tnode [shape=box, style=rounded]\n");
+	printf("digraph \"dm-sync %s\" {\n\tnode [shape=box, style=rounded]\n", type->name);
 	for (i = 0; i < COLUMNS; i++)
-		for (op = DM_SYNC_OPERATION_ABORT; op <= DM_SYNC_OPERATION_PREPARE; op++)
+		for (op = DM_SYNC_OPERATION_ABORT; op <= DM_SYNC_OPERATION_RESET_REPLICA; op++)
 			if (op != DM_SYNC_OPERATION_UNPREPARE)
-				print_edge(op, columns[i].state);
-	printf("\t\"%s\" -> \"%s\" [label=\"(copy ends)\", style=dashed]\n",
-	       spec_text(&spec_copy_state, DM_SYNC_COPY_STATE_UNSYNCHRONIZED),
-	       spec_text(&spec_copy_state, DM_SYNC_COPY_STATE_SYNCHRONIZED));
+				print_edge(type, op, columns[i].state);
+	if (type->sync_type != DM_SYNC_SYNC_TYPE_SNAPSHOT)
+		print_dashed(DM_SYNC_COPY_STATE_UNSYNCHRONIZED, DM_SYNC_COPY_STATE_SYNCHRONIZED,
+			     "copy ends");
+	if (type->sync_type != DM_SYNC_SYNC_TYPE_MIRROR)
+		print_dashed(DM_SYNC_COPY_STATE_SYNCHRONIZED, DM_SYNC_COPY_STATE_SKEWED,
+			     "replica is written to");
 	printf("}\n");
 }
 
 int cmd_states(struct args *args)
 {
+	const struct type *type = types;
+
+	if (args->count)
+		while (type < types + TYPES && strcmp(type->name, args->words[0]))
+			type++;
+	if (type == types + TYPES)
+		return usage(args, "there are states of a mirror, a snapshot and a clone, not of '%s'",
+			     args->words[0]);
 	if (given(args, OPT_DOT)) {
-		print_dot();
+		print_dot(type);
 		return EXIT_OK;
 	}
-	print_table();
+	print_table(type);
 	if (!given(args, OPT_NO_HEADINGS))
-		print_legend();
+		print_legend(type);
 	return EXIT_OK;
 }
