@@ -4,9 +4,9 @@
  *
  * Block nr has its homes at the 4 KiB units 2*nr and 2*nr+1. A write goes to
  * the home that does not hold the newest valid copy, with the next sequence
- * number, as one FUA bio, or a plain one that the user flushes; only when it has
- * succeeded does memory take it for the newest. So at every instant one home holds, untouched, what the last
- * successful write made durable:
+ * number, as one FUA bio, or as a plain one that the user flushes; only when it
+ * has succeeded does memory take it for the newest. So at every instant one home
+ * holds, untouched, what the last successful write made durable:
  *
  *  - a write that was torn or lost leaves a home that is not valid, or is older,
  *    and the reader takes the other one;

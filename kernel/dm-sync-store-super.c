@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A store's superblock, its image records, and new segments.
+ *
+ * All of it is written with commit_lock held, one block at a time, and each write is
+ * durable when it returns (FUA). None of it is on the path of a host's write, but for
+ * the record of an image that is given up and a segment that is formatted, and these
+ * need no memory that has no reserve.
+ *
+ * A write that failed may have taken effect all the same, now or when the device comes
+ * back. What that means:
+ *
+ *  - superblock: nothing. Ids that are further ahead are wasted; a segment is counted
+ *    only after it was formatted; "not clean" is always right, and "clean" is written
+ *    when nothing else will be.
+ *  - a record: a point in time that was refused would come to be believed, with nothing
+ *    saved for it. So the old record is put back and written at once, to the same home.
+ *    The one exception is the record of an image that is lost, which has to become
+ *    durable, and is kept. If that write fails as well the block is owed: it is written
+ *    again with each probe of the store (dm-sync-commit-store.c), and no new point in
+ *    time is taken before it was.
+ *
+ * Ids: the superblock's are DM_SYNC_GENERATIONS_AHEAD above those that were handed out,
+ * and after a start the first one that is handed out is the superblock's. So none is
+ * ever given twice, and a point in time writes its record and nothing else.
+ */
+#include <linux/slab.h>
+
+#include "dm-sync-store.h"
+
+#define DM_MSG_PREFIX "sync"
+
+/**
+ * dm_sync_store_write_super - make the superblock say what s->super says
+ * @s: the store
+ *
+ * Context: commit_lock held; sleeps for I/O.
+ * Return: 0, or a negative errno; the disk then says one or the other.
+ */
+int dm_sync_store_write_super(struct dm_sync_store *s)
+{
+	dm_sync_store_super_encode(s->super_buf, &s->super);
+	return dm_sync_block_write(&s->meta, &s->super_block, s->super_buf);
+}
+
+/*----------------------------------------------------------------
+ * Ids
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_store_prepare_ids - see to it that ids can be taken without a write
+ * @s: the store
+ *
+ * Called before a point in time is taken, while nobody waits yet.
+ *
+ * Context: commit_lock held; sleeps for I/O once in DM_SYNC_GENERATIONS_AHEAD times.
+ * Return: 0, and one generation and one own id can be taken before the lock is dropped
+ * or later, if each taker prepares; or a negative errno.
+ */
+int dm_sync_store_prepare_ids(struct dm_sync_store *s)
+{
+	u32 generation = s->super.next_generation, own = s->super.next_own;
+	int r;
+
+	if (s->next_generation < generation && s->next_own < own)
+		return 0;
+	if (s->next_generation > U32_MAX - DM_SYNC_GENERATIONS_AHEAD ||
+	    s->next_own > U32_MAX - DM_SYNC_GENERATIONS_AHEAD)
+		return -EOVERFLOW;
+	s->super.next_generation = s->next_generation + DM_SYNC_GENERATIONS_AHEAD;
+	s->super.next_own = s->next_own + DM_SYNC_GENERATIONS_AHEAD;
+	r = dm_sync_store_write_super(s);
+	if (r) {
+		s->super.next_generation = generation;
+		s->super.next_own = own;
+	}
+	return r;
+}
+
+/**
+ * dm_sync_store_take_generation - a generation that no image ever had
+ * @s: the store; dm_sync_store_prepare_ids() succeeded
+ *
+ * Context: commit_lock held.
+ */
+u32 dm_sync_store_take_generation(struct dm_sync_store *s)
+{
+	WARN_ON_ONCE(s->next_generation >= s->super.next_generation);
+	return s->next_generation++;
+}
+
+/**
+ * dm_sync_store_take_own - an own id that no image ever had
+ * @s: the store; dm_sync_store_prepare_ids() succeeded
+ *
+ * Context: commit_lock held.
+ */
+u32 dm_sync_store_take_own(struct dm_sync_store *s)
+{
+	WARN_ON_ONCE(s->next_own >= s->super.next_own);
+	return s->next_own++;
+}
+
+/*----------------------------------------------------------------
+ * Image records
+ *--------------------------------------------------------------*/
+
+static int write_image_block(struct dm_sync_store *s, unsigned int nr)
+{
+	int r = dm_sync_block_write(&s->meta, &s->image_block[nr], s->image_buf[nr]);
+
+	if (r)
+		s->image_owed |= 1u << nr;
+	else
+		s->image_owed &= ~(1u << nr);
+	return r;
+}
+
+static void put_record(void *buf, unsigned int place, const struct dm_sync_image_record *r)
+{
+	if (r)
+		dm_sync_image_encode(buf, place, r);
+	else
+		dm_sync_image_erase(buf, place);
+}
+
+/* @record: NULL erases. */
+static int write_record(struct dm_sync_store *s, struct dm_sync_image *image,
+			const struct dm_sync_image_record *record)
+{
+	unsigned int nr = image->nr / DM_SYNC_IMAGES_PER_BLOCK;
+	unsigned int place = image->nr % DM_SYNC_IMAGES_PER_BLOCK;
+	struct dm_sync_image_record old;
+	bool had;
+	int r;
+
+	if (s->failed && !image->lost) {
+		r = dm_sync_store_revive(s);
+		if (r)
+			return r;
+	}
+	had = !dm_sync_image_decode(s->image_buf[nr], place, &old);
+	put_record(s->image_buf[nr], place, record);
+	r = write_image_block(s, nr);
+	if (!r || (record && image->lost))
+		return r;
+	put_record(s->image_buf[nr], place, had ? &old : NULL);
+	if (write_image_block(s, nr))
+		DMERR("%s: the record of image %s can be neither written nor restored",
+		      s->name, image->name);
+	return r;
+}
+
+/**
+ * dm_sync_store_write_record - make an image's record durable
+ * @s: the store
+ * @image: one of its images
+ * @step: the state to come; NULL: the one that is published
+ *
+ * When the store had failed, what it owes is written first, unless @image is lost.
+ *
+ * Context: commit_lock held; armed, or preresume; sleeps for I/O.
+ * Return: 0; or a negative errno, and the old record is the valid one, on the disk too
+ * as far as can be. That of a lost image stays the new one in memory, and is owed.
+ */
+int dm_sync_store_write_record(struct dm_sync_store *s, struct dm_sync_image *image,
+			       const struct dm_sync_step *step)
+{
+	struct dm_sync_image_record r;
+
+	memset(&r, 0, sizeof(r));
+	dm_sync_image_record(image, step, &r);
+	return write_record(s, image, &r);
+}
+
+/**
+ * dm_sync_store_erase_record - make an image's record free
+ * @s: the store
+ * @image: one of its images; its number may be given to another one after that
+ *
+ * Context: as dm_sync_store_write_record().
+ * Return: likewise.
+ */
+int dm_sync_store_erase_record(struct dm_sync_store *s, struct dm_sync_image *image)
+{
+	return write_record(s, image, NULL);
+}
+
+/**
+ * dm_sync_store_write_owed - write again what could not be written
+ * @s: the store
+ *
+ * Context: commit_lock held; sleeps for I/O.
+ * Return: 0 when no record is owed any more, or a negative errno.
+ */
+int dm_sync_store_write_owed(struct dm_sync_store *s)
+{
+	unsigned int i;
+	int r = 0, error;
+
+	for (i = 0; i < DM_SYNC_IMAGE_BLOCKS; i++) {
+		if (!(s->image_owed & 1u << i))
+			continue;
+		error = write_image_block(s, i);
+		r = r ?: error;
+	}
+	return r;
+}
+
+/*----------------------------------------------------------------
+ * Segments
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_store_block - what memory knows of a slot block
+ * @s: the store
+ * @index: of the block, in a formatted segment
+ *
+ * Context: commit_lock held.
+ */
+struct dm_sync_block *dm_sync_store_block(struct dm_sync_store *s, u32 index)
+{
+	return &s->slot_blocks[index / DM_SYNC_SEGMENT_BLOCKS][index % DM_SYNC_SEGMENT_BLOCKS];
+}
+
+/**
+ * dm_sync_store_formatted_slots - slots of the segments that were formatted
+ * @s: the store
+ *
+ * Context: commit_lock held.
+ */
+u32 dm_sync_store_formatted_slots(const struct dm_sync_store *s)
+{
+	return min_t(u64, (u64)s->super.segments * DM_SYNC_SEGMENT_SLOTS, s->layout.nr_slots);
+}
+
+/**
+ * dm_sync_store_new_segment - memory for what is known of a segment's slot blocks
+ * @s: the store
+ * @segment: which
+ * @gfp: allocation
+ *
+ * Context: may sleep as @gfp says.
+ * Return: its 64 blocks, or NULL.
+ */
+struct dm_sync_block *dm_sync_store_new_segment(struct dm_sync_store *s, u32 segment, gfp_t gfp)
+{
+	u32 i, index = segment * DM_SYNC_SEGMENT_BLOCKS;
+	struct dm_sync_block *b = s->spare;
+
+	s->spare = NULL;
+	if (!b)
+		b = kcalloc(DM_SYNC_SEGMENT_BLOCKS, sizeof(*b), gfp);
+	for (i = 0; b && i < DM_SYNC_SEGMENT_BLOCKS; i++)
+		b[i] = (struct dm_sync_block) {
+			.id = { s->super.epoch, DM_SYNC_BLOCK_SLOTS, index + i },
+			.nr = dm_sync_store_slot_block(&s->layout, index + i),
+			.home = 1,
+		};
+	return b;
+}
+
+static int write_segment(struct dm_sync_store *s, struct dm_sync_block *b)
+{
+	u32 i, at, nr;
+	int r = 0;
+
+	for (i = 0; i < DM_SYNC_SEGMENT_BLOCKS && !r; i += nr) {
+		nr = min(s->stretch->nr / 2, DM_SYNC_SEGMENT_BLOCKS - i);
+		for (at = 0; at < nr; at++) {
+			memset(s->stretch->buf[2 * at], 0, DM_SYNC_BLOCK_SIZE);
+			dm_sync_stretch_seal(&s->meta, s->stretch, at, &b[i + at]);
+		}
+		r = dm_sync_stretch_write(&s->meta, s->stretch, b[i].nr, nr);
+	}
+	return r;
+}
+
+/**
+ * dm_sync_store_format_segment - make more of the device usable
+ * @s: the store
+ *
+ * Slot blocks first, both homes; when they are durable the superblock counts them; and
+ * only then are their slots handed out. A crash in between leaves blocks that nobody
+ * looks at, and that are formatted again.
+ *
+ * Context: commit_lock held; sleeps for I/O. Has reserves for all but the bits of the
+ * slots.
+ * Return: 0 and there are more slots; -ENOSPC when all of the device is in use; -ENOMEM,
+ * -EIO.
+ */
+int dm_sync_store_format_segment(struct dm_sync_store *s)
+{
+	u32 segment = s->super.segments;
+	struct dm_sync_block *b;
+	int r;
+
+	if (s->slots.nr < dm_sync_store_formatted_slots(s))
+		return dm_sync_slots_grow(&s->slots, dm_sync_store_formatted_slots(s));
+	if (segment >= s->layout.nr_segments)
+		return -ENOSPC;
+	b = dm_sync_store_new_segment(s, segment, GFP_NOIO);
+	if (!b)
+		return -ENOMEM;
+	r = write_segment(s, b);
+	if (!r) {
+		s->super.segments++;
+		r = dm_sync_store_write_super(s);
+		if (r)
+			s->super.segments--;
+	}
+	if (r) {
+		s->spare = b;
+		return r;
+	}
+	s->slot_blocks[segment] = b;
+	s->spare = kcalloc(DM_SYNC_SEGMENT_BLOCKS, sizeof(*b),
+			   GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+	return dm_sync_slots_grow(&s->slots, dm_sync_store_formatted_slots(s));
+}
