@@ -779,16 +779,21 @@ static void host_write(void)
 			source_written(chunk[i]);
 }
 
-/* A sector of the source rots: the images that look there lose it, too. */
+/*
+ * A sector of the source rots: the images that look there lose it, too. Of what was not
+ * written since, some was saved all the same, by a batch whose writes never came.
+ */
 static void source_rots(void)
 {
 	unsigned int c = rnd(CHUNKS);
+	u32 slot;
 
 	model.source[c] = UNREADABLE;
 	for (unsigned int i = 0; i < IMAGES; i++) {
 		struct image *m = &model.image[i];
 
-		if (m->written[c])
+		if (!model.record[i].generation || m->written[c] ||
+		    dm_sync_view_find_saved(e.image[i], chunk_nr(c), &slot) != DM_SYNC_FOUND_SOURCE)
 			continue;
 		if (m->now[c] == m->base[c])
 			m->now[c] = UNREADABLE;
@@ -811,10 +816,8 @@ static void create(void)
 	add_image(i);
 }
 
-static void delete(void)
+static void delete(int i)
 {
-	int i = pick_image();
-
 	if (i < 0 || e.view.dying)
 		return;
 	after = model;
@@ -953,6 +956,28 @@ static void grow(void)
 	check(!dm_sync_slots_grow(&e.free, nr), "grow");
 }
 
+/*
+ * What was saved last loses its image at once and is looked for first when space is needed;
+ * then the power goes.
+ */
+static void reuse(void)
+{
+	int newest = -1;
+
+	host_write();
+	for (unsigned int i = 0; i < IMAGES; i++)
+		if (model.record[i].generation && (newest < 0 || model.record[i].generation >
+						   model.record[newest].generation))
+			newest = i;
+	delete(newest);
+	while (e.view.dying)
+		delete_step();
+	e.free.cursor = e.free.newest;
+	if (rnd(2))
+		fuse = 1;
+	host_write();
+}
+
 static void step(void)
 {
 	u32 what = rnd(100);
@@ -964,7 +989,7 @@ static void step(void)
 	else if (what < 55)
 		create();
 	else if (what < 63)
-		delete();
+		delete(pick_image());
 	else if (what < 66)
 		refresh();
 	else if (what < 69)
@@ -981,6 +1006,8 @@ static void step(void)
 		grow();
 	else if (what < 92 && !e.view.dying)
 		shut_down();
+	else if (what < 95)
+		reuse();
 }
 
 static void check_all(void)
