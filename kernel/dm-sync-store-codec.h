@@ -173,7 +173,7 @@ enum dm_sync_entry_flags {
  * @flags: enum dm_sync_entry_flags; 0: the slot was never used
  * @generation: of the newest image when the chunk was saved; with OWN the
  *	image's own id
- * @crc: CRC-32C of the data; 0 with OWN or BAD
+ * @crc: CRC-32C of the whole slot, computed as that of a block; 0 with OWN or BAD
  */
 struct dm_sync_entry {
 	u64 chunk;
