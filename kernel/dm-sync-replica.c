@@ -2,11 +2,13 @@
 /*
  * The replica door: target "sync-replica".
  *
- *	0 <sectors> sync-replica <source door>
+ *	0 <sectors> sync-replica <source door>		of a mirror
+ *	0 <sectors> sync-replica <source door> <image>	of an image of a store
  *
  * Through it, and only through it, may hosts use the replica; so the pair
  * knows what they wrote.  Whether they may is a function of the pair's state
- * (semantics §4.3) and looked up for every bio:
+ * (semantics §4.3) and looked up for every bio.  What becomes of the bios of an
+ * image is in dm-sync-image-io.c, where there is more to it; those of a mirror:
  *
  *	enter	 count the bio, then look at the access.  Whoever takes the access
  *		 away first changes it, then waits until the count is 0; so no bio
@@ -16,16 +18,33 @@
  *
  * The source door is named, not opened: it may be mounted, and device-mapper
  * opens devices exclusively.  A pair that goes leaves a door that refuses all
- * I/O; nothing of the pair is freed while the door refers to it.
+ * I/O; nothing of the pair is freed while the door refers to it.  The devices are
+ * opened by the door for itself, and stay open as long as it is there.  An image
+ * may have several doors, a mirror one.
  */
 #include "dm-sync-mirror.h"
+#include "dm-sync-store.h"
 
 #define DM_MSG_PREFIX "sync-replica"
 
+/**
+ * struct replica_door - one table instance of a replica door
+ * @pair: the pair, counted
+ * @mirror: the mirror that is, or NULL
+ * @image: the image that is; without one image.image is NULL
+ * @replica: device; that of the store, for an image
+ * @source: device; for an image only
+ */
 struct replica_door {
+	struct dm_sync_pair *pair;
 	struct dm_sync_mirror *mirror;
-	struct dm_dev *replica;
+	struct dm_sync_image_door image;
+	struct dm_dev *replica, *source;
 };
+
+/*----------------------------------------------------------------
+ * I/O of a mirror's
+ *--------------------------------------------------------------*/
 
 struct door_io {
 	struct dm_sync_mirror *mirror;
@@ -104,9 +123,8 @@ void dm_sync_door_marked(struct dm_sync_mirror *m, int error)
 	}
 }
 
-static int replica_map(struct dm_target *ti, struct bio *bio)
+static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *bio)
 {
-	struct replica_door *d = ti->private;
 	struct dm_sync_mirror *m = d->mirror;
 	struct door_io *io = door_io_of(bio);
 	bool write = op_is_write(bio_op(bio));
@@ -124,7 +142,7 @@ static int replica_map(struct dm_target *ti, struct bio *bio)
 	return DM_MAPIO_SUBMITTED;
 }
 
-static int replica_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
+static int mirror_end_io(struct bio *bio)
 {
 	struct door_io *io = door_io_of(bio);
 
@@ -136,7 +154,25 @@ static int replica_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 }
 
 /*----------------------------------------------------------------
- * Construction
+ * I/O
+ *--------------------------------------------------------------*/
+
+static int replica_map(struct dm_target *ti, struct bio *bio)
+{
+	struct replica_door *d = ti->private;
+
+	return d->mirror ? mirror_map(d, ti, bio) : dm_sync_image_map(&d->image, ti, bio);
+}
+
+static int replica_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *error)
+{
+	struct replica_door *d = ti->private;
+
+	return d->mirror ? mirror_end_io(bio) : dm_sync_image_end_io(bio, error);
+}
+
+/*----------------------------------------------------------------
+ * Which pair
  *--------------------------------------------------------------*/
 
 static int source_door_dev(struct dm_target *ti, const char *arg, dev_t *dev)
@@ -152,38 +188,138 @@ static int source_door_dev(struct dm_target *ti, const char *arg, dev_t *dev)
 	return lookup_bdev(arg, dev);
 }
 
-static int find_mirror(struct dm_target *ti, const char *arg, struct dm_sync_mirror **mirror)
+static int take_image(struct dm_target *ti, struct replica_door *d, struct dm_sync_store *s,
+		      const char *name)
 {
-	struct dm_sync_pair *pair;
-	dev_t dev;
-	int r = source_door_dev(ti, arg, &dev);
-
-	if (r)
-		return r;
-	pair = dm_sync_pair_find_door(dev);
-	if (!pair) {
-		ti->error = "The device is not the source door of an active pair";
-		return -ENODEV;
+	if (!name) {
+		ti->error = "This source door has images: name one";
+		return -EINVAL;
 	}
-	*mirror = to_mirror(pair);
-	if (!ti->begin && ti->len == (*mirror)->sectors)
+	d->image.image = dm_sync_image_find(s, name);
+	if (!d->image.image) {
+		ti->error = "There is no image of that name";
+		return -ENOENT;
+	}
+	d->pair = &d->image.image->pair;
+	return 0;
+}
+
+static int take_mirror(struct dm_target *ti, struct replica_door *d,
+		       struct dm_sync_pair *pair, const char *name)
+{
+	d->pair = pair;
+	if (name) {
+		ti->error = "A mirror has no images";
+		return -EINVAL;
+	}
+	d->mirror = to_mirror(pair);
+	return 0;
+}
+
+/*
+ * Its source door may have become another kind's while we looked: whose pair it is, the
+ * pair says.  Sets d->pair also when it then fails.
+ */
+static int find_pair(struct dm_target *ti, struct replica_door *d, dev_t door,
+		     const char *name)
+{
+	struct dm_sync_store *s = dm_sync_store_find_door(door);
+	struct dm_sync_pair *pair;
+	int r;
+
+	if (s) {
+		r = take_image(ti, d, s, name);
+		dm_sync_store_put(s);
+		return r;
+	}
+	pair = dm_sync_pair_find_door(door);
+	if (pair && pair->state.sync_type == DM_SYNC_SYNC_TYPE_MIRROR)
+		return take_mirror(ti, d, pair, name);
+	d->pair = pair;
+	ti->error = "The device is not the source door of an active pair";
+	return -ENODEV;
+}
+
+static int check_size(struct dm_target *ti, struct replica_door *d)
+{
+	sector_t sectors = d->mirror ? d->mirror->sectors : d->image.image->store->sectors;
+
+	if (!ti->begin && ti->len == sectors)
 		return 0;
 	ti->error = "The replica door must be as large as its source door";
-	dm_sync_pair_put(pair);
 	return -EINVAL;
 }
 
-static int open_replica(struct dm_target *ti, struct replica_door *d)
+/*----------------------------------------------------------------
+ * Construction
+ *--------------------------------------------------------------*/
+
+static int open_device(struct dm_target *ti, dev_t dev, blk_mode_t mode, struct dm_dev **opened,
+		       char *error)
 {
-	dev_t dev = d->mirror->pair.replica_dev;
 	char name[24];
 	int r;
 
 	snprintf(name, sizeof(name), "%u:%u", MAJOR(dev), MINOR(dev));
-	r = dm_get_device(ti, name, dm_table_get_mode(ti->table), &d->replica);
-	if (r)
-		ti->error = "Cannot open the replica";
+	r = dm_get_device(ti, name, mode, opened);
+	if (r) {
+		*opened = NULL;
+		ti->error = error;
+	}
 	return r;
+}
+
+static int open_devices(struct dm_target *ti, struct replica_door *d)
+{
+	int r = open_device(ti, d->pair->replica_dev, dm_table_get_mode(ti->table), &d->replica,
+			    d->mirror ? "Cannot open the replica" : "Cannot open the store");
+
+	if (r || d->mirror)
+		return r;
+	r = open_device(ti, d->pair->source_dev, BLK_OPEN_READ, &d->source,
+			"Cannot open the source");
+	if (r)
+		return r;
+	d->image.source = d->source->bdev;
+	d->image.store = d->replica->bdev;
+	return 0;
+}
+
+/* Zeroes can be written into a slot only as the store can; a discard becomes that. */
+static void set_limits(struct dm_target *ti, struct replica_door *d)
+{
+	bool zeroes = !d->mirror && bdev_write_zeroes_sectors(d->image.store);
+
+	ti->num_flush_bios = 1;
+	ti->num_write_zeroes_bios = zeroes;
+	ti->num_discard_bios = zeroes && bdev_max_discard_sectors(d->image.store);
+	ti->per_io_data_size = d->mirror ? sizeof(struct door_io) : dm_sync_image_io_size();
+	ti->accounts_remapped_io = true;
+}
+
+static int construct(struct dm_target *ti, struct replica_door *d, unsigned int argc, char **argv)
+{
+	dev_t dev;
+	int r = source_door_dev(ti, argv[0], &dev);
+
+	if (!r)
+		r = find_pair(ti, d, dev, argc > 1 ? argv[1] : NULL);
+	if (!r)
+		r = check_size(ti, d);
+	if (!r)
+		r = open_devices(ti, d);
+	return r;
+}
+
+static void door_free(struct dm_target *ti, struct replica_door *d)
+{
+	if (d->source)
+		dm_put_device(ti, d->source);
+	if (d->replica)
+		dm_put_device(ti, d->replica);
+	if (d->pair)
+		dm_sync_pair_put(d->pair);
+	kfree(d);
 }
 
 static int replica_ctr(struct dm_target *ti, unsigned int argc, char **argv)
@@ -191,8 +327,8 @@ static int replica_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	struct replica_door *d;
 	int r;
 
-	if (argc != 1) {
-		ti->error = "Arguments: <source door>";
+	if (argc != 1 && argc != 2) {
+		ti->error = "Arguments: <source door> [<image>]";
 		return -EINVAL;
 	}
 	d = kzalloc(sizeof(*d), GFP_KERNEL);
@@ -200,34 +336,49 @@ static int replica_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "Cannot allocate the replica door";
 		return -ENOMEM;
 	}
-	r = find_mirror(ti, argv[0], &d->mirror);
-	if (r)
-		goto bad_mirror;
-	r = open_replica(ti, d);
-	if (r)
-		goto bad_replica;
+	r = construct(ti, d, argc, argv);
+	if (r) {
+		door_free(ti, d);
+		return r;
+	}
+	if (d->image.image)
+		dm_sync_image_door_add(d->image.image, &d->image,
+				       dm_table_get_md(ti->table));
+	set_limits(ti, d);
 	ti->private = d;
-	ti->num_flush_bios = 1;
-	ti->per_io_data_size = sizeof(struct door_io);
-	ti->accounts_remapped_io = true;
 	return 0;
-
-bad_replica:
-	dm_sync_pair_put(&d->mirror->pair);
-bad_mirror:
-	kfree(d);
-	return r;
 }
 
 static void replica_dtr(struct dm_target *ti)
 {
 	struct replica_door *d = ti->private;
 
-	dm_put_device(ti, d->replica);
-	dm_sync_pair_put(&d->mirror->pair);
-	kfree(d);
+	if (d->image.image)
+		dm_sync_image_door_remove(d->image.image, &d->image);
+	door_free(ti, d);
 }
 
+/*----------------------------------------------------------------
+ * Status
+ *--------------------------------------------------------------*/
+
+/* Chunks that the image's host wrote. */
+static u64 image_written(struct dm_sync_image *image)
+{
+	const struct dm_sync_view_image *view;
+	u64 nr;
+
+	rcu_read_lock();
+	view = rcu_dereference(image->view);
+	nr = view ? READ_ONCE(view->own.nr) : 0;
+	rcu_read_unlock();
+	return nr;
+}
+
+/*
+ * INFO, in this order for ever: <access> <regions or chunks that were written through it>
+ * TABLE: as the constructor takes it
+ */
 static void replica_status(struct dm_target *ti, status_type_t type,
 			   unsigned int status_flags, char *result, unsigned int maxlen)
 {
@@ -237,11 +388,14 @@ static void replica_status(struct dm_target *ti, status_type_t type,
 
 	switch (type) {
 	case STATUSTYPE_INFO:
-		DMEMIT("%s %llu", access[READ_ONCE(d->mirror->pair.door_access)],
-		       dm_sync_map_count(d->mirror->replica_map));
+		DMEMIT("%s %llu", access[READ_ONCE(d->pair->door_access)],
+		       d->mirror ? dm_sync_map_count(d->mirror->replica_map) :
+				   image_written(d->image.image));
 		break;
 	case STATUSTYPE_TABLE:
-		DMEMIT("%u:%u", MAJOR(d->mirror->pair.door), MINOR(d->mirror->pair.door));
+		DMEMIT("%u:%u", MAJOR(d->pair->door), MINOR(d->pair->door));
+		if (d->image.image)
+			DMEMIT(" %s", d->image.image->name);
 		break;
 	case STATUSTYPE_IMA:
 		*result = '\0';
@@ -252,8 +406,13 @@ static void replica_status(struct dm_target *ti, status_type_t type,
 static int replica_iterate(struct dm_target *ti, iterate_devices_callout_fn fn, void *data)
 {
 	struct replica_door *d = ti->private;
+	int r;
 
-	return fn(ti, d->replica, 0, ti->len, data);
+	if (d->mirror)
+		return fn(ti, d->replica, 0, ti->len, data);
+	/* The store may be smaller than the image; what counts is what it demands. */
+	r = fn(ti, d->replica, 0, 1u << d->image.image->store->chunk_shift, data);
+	return r ?: fn(ti, d->source, 0, ti->len, data);
 }
 
 static struct target_type replica_target = {
