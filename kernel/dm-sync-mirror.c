@@ -507,9 +507,10 @@ static int set_one(struct dm_sync_mirror *m, enum dm_sync_setting setting, u64 v
 		return set_hold_max(m, value, why);
 	case DM_SYNC_SETTING_RECOVERY:
 		return set_recovery(m, value, why);
+	default:
+		*why = "a mirror has no such setting";
+		return -EOPNOTSUPP;
 	}
-	*why = "a mirror has no such setting";
-	return -EOPNOTSUPP;
 }
 
 static int mirror_set(struct dm_sync_pair *pair, enum dm_sync_setting setting, u64 value,
