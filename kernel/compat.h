@@ -38,5 +38,11 @@ static inline void dm_sync_want_stable_writes(struct dm_target *ti,
 #endif
 }
 
+/* Renamed in 6.8, with the mode of opening that keeps writers away. */
+#ifndef BLK_OPEN_RESTRICT_WRITES
+#define bdev_freeze	freeze_bdev
+#define bdev_thaw	thaw_bdev
+#endif
+
 #endif /* __KERNEL__ */
 #endif /* DM_SYNC_COMPAT_H */
