@@ -337,7 +337,7 @@ static inline const char *dm_sync_door_access_name(unsigned int value)
  */
 static inline const char *dm_sync_reason_name(unsigned int value)
 {
-	static const char * const names[14] = {
+	static const char * const names[17] = {
 		[DM_SYNC_REASON_NONE] = "none",
 		[DM_SYNC_REASON_REPLICA_WRITE_ERROR] = "a write to the replica failed",
 		[DM_SYNC_REASON_REPLICA_READ_ERROR] = "a read of the replica failed",
@@ -352,9 +352,12 @@ static inline const char *dm_sync_reason_name(unsigned int value)
 		[DM_SYNC_REASON_REPLICA_RETURNED] = "the replica came back",
 		[DM_SYNC_REASON_OPERATOR] = "asked for by the operator",
 		[DM_SYNC_REASON_VOLATILE] = "there is no metadata device and the state lives in memory only",
+		[DM_SYNC_REASON_STORE_FULL] = "the store has no space left",
+		[DM_SYNC_REASON_STORE_FAILED] = "the store cannot be written",
+		[DM_SYNC_REASON_STORE_LOW] = "the store is nearly full",
 	};
 
-	if (value < 14 && names[value])
+	if (value < 17 && names[value])
 		return names[value];
 	return "reserved";
 }
@@ -368,7 +371,7 @@ static inline const char *dm_sync_reason_name(unsigned int value)
  */
 static inline const char *dm_sync_event_cause_name(unsigned int value)
 {
-	static const char * const names[8] = {
+	static const char * const names[10] = {
 		[DM_SYNC_EVENT_CAUSE_CREATED] = "created",
 		[DM_SYNC_EVENT_CAUSE_OPERATION] = "operation",
 		[DM_SYNC_EVENT_CAUSE_COMPLETED] = "completed",
@@ -377,9 +380,11 @@ static inline const char *dm_sync_event_cause_name(unsigned int value)
 		[DM_SYNC_EVENT_CAUSE_CRASH] = "crash",
 		[DM_SYNC_EVENT_CAUSE_SETTING] = "setting",
 		[DM_SYNC_EVENT_CAUSE_DELETED] = "deleted",
+		[DM_SYNC_EVENT_CAUSE_HOST] = "host",
+		[DM_SYNC_EVENT_CAUSE_SPACE] = "space",
 	};
 
-	if (value < 8 && names[value])
+	if (value < 10 && names[value])
 		return names[value];
 	return "reserved";
 }
@@ -415,6 +420,25 @@ static inline const char *dm_sync_hold_name(unsigned int value)
 	static const char * const names[2] = {
 		[DM_SYNC_HOLD_QUEUE] = "queue",
 		[DM_SYNC_HOLD_TRACK] = "track",
+	};
+
+	if (value < 2 && names[value])
+		return names[value];
+	return "reserved";
+}
+
+/**
+ * dm_sync_on_full_name() - name of a value of enum dm_sync_on_full
+ * @value: the value
+ *
+ * Return: a constant string, never NULL; for a value that is not listed the
+ * name of its range.
+ */
+static inline const char *dm_sync_on_full_name(unsigned int value)
+{
+	static const char * const names[2] = {
+		[DM_SYNC_ON_FULL_DROP] = "drop",
+		[DM_SYNC_ON_FULL_HOLD] = "hold",
 	};
 
 	if (value < 2 && names[value])

@@ -13,7 +13,7 @@ const struct nla_policy dm_sync_info_get_nl_policy[DM_SYNC_INFO_GET_MAXATTR + 1]
 const struct nla_policy dm_sync_pair_get_nl_policy[DM_SYNC_PAIR_GET_MAXATTR + 1] = {
 	[DM_SYNC_A_PAIR_ID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[DM_SYNC_A_PAIR_UUID] = NLA_POLICY_EXACT_LEN(16),
-	[DM_SYNC_A_PAIR_NAME] = { .type = NLA_NUL_STRING, .len = 127, },
+	[DM_SYNC_A_PAIR_NAME] = { .type = NLA_NUL_STRING, .len = 191, },
 	[DM_SYNC_A_PAIR_DOOR_MAJOR] = { .type = NLA_U32, },
 	[DM_SYNC_A_PAIR_DOOR_MINOR] = { .type = NLA_U32, },
 };
@@ -22,7 +22,7 @@ const struct nla_policy dm_sync_pair_get_nl_policy[DM_SYNC_PAIR_GET_MAXATTR + 1]
 const struct nla_policy dm_sync_pair_op_nl_policy[DM_SYNC_PAIR_OP_MAXATTR + 1] = {
 	[DM_SYNC_A_PAIR_ID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[DM_SYNC_A_PAIR_UUID] = NLA_POLICY_EXACT_LEN(16),
-	[DM_SYNC_A_PAIR_NAME] = { .type = NLA_NUL_STRING, .len = 127, },
+	[DM_SYNC_A_PAIR_NAME] = { .type = NLA_NUL_STRING, .len = 191, },
 	[DM_SYNC_A_PAIR_DOOR_MAJOR] = { .type = NLA_U32, },
 	[DM_SYNC_A_PAIR_DOOR_MINOR] = { .type = NLA_U32, },
 	[DM_SYNC_A_PAIR_OPERATION] = NLA_POLICY_RANGE(NLA_U32, 2, 27),
@@ -33,7 +33,7 @@ const struct nla_policy dm_sync_pair_op_nl_policy[DM_SYNC_PAIR_OP_MAXATTR + 1] =
 const struct nla_policy dm_sync_pair_set_nl_policy[DM_SYNC_PAIR_SET_MAXATTR + 1] = {
 	[DM_SYNC_A_PAIR_ID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[DM_SYNC_A_PAIR_UUID] = NLA_POLICY_EXACT_LEN(16),
-	[DM_SYNC_A_PAIR_NAME] = { .type = NLA_NUL_STRING, .len = 127, },
+	[DM_SYNC_A_PAIR_NAME] = { .type = NLA_NUL_STRING, .len = 191, },
 	[DM_SYNC_A_PAIR_DOOR_MAJOR] = { .type = NLA_U32, },
 	[DM_SYNC_A_PAIR_DOOR_MINOR] = { .type = NLA_U32, },
 	[DM_SYNC_A_PAIR_COPY_PRIORITY] = NLA_POLICY_MAX(NLA_U32, 3),
@@ -48,8 +48,18 @@ const struct nla_policy dm_sync_pair_set_nl_policy[DM_SYNC_PAIR_SET_MAXATTR + 1]
 const struct nla_policy dm_sync_history_get_nl_policy[DM_SYNC_HISTORY_GET_MAXATTR + 1] = {
 	[DM_SYNC_A_PAIR_ID] = NLA_POLICY_MIN(NLA_U32, 1),
 	[DM_SYNC_A_PAIR_UUID] = NLA_POLICY_EXACT_LEN(16),
-	[DM_SYNC_A_PAIR_NAME] = { .type = NLA_NUL_STRING, .len = 127, },
+	[DM_SYNC_A_PAIR_NAME] = { .type = NLA_NUL_STRING, .len = 191, },
 	[DM_SYNC_A_PAIR_EVENT_SEQ] = { .type = NLA_U64, },
 	[DM_SYNC_A_PAIR_DOOR_MAJOR] = { .type = NLA_U32, },
 	[DM_SYNC_A_PAIR_DOOR_MINOR] = { .type = NLA_U32, },
+};
+
+/* image-create: do */
+const struct nla_policy dm_sync_image_create_nl_policy[DM_SYNC_IMAGE_CREATE_MAXATTR + 1] = {
+	[DM_SYNC_A_PAIR_NAME] = { .type = NLA_NUL_STRING, .len = 191, },
+	[DM_SYNC_A_PAIR_DOOR_MAJOR] = { .type = NLA_U32, },
+	[DM_SYNC_A_PAIR_DOOR_MINOR] = { .type = NLA_U32, },
+	[DM_SYNC_A_PAIR_FLAGS] = NLA_POLICY_MASK(NLA_U32, 0x3),
+	[DM_SYNC_A_PAIR_IMAGE] = { .type = NLA_NUL_STRING, .len = 63, },
+	[DM_SYNC_A_PAIR_STOP_AT] = NLA_POLICY_RANGE(NLA_U32, 2, 11),
 };

@@ -29,4 +29,7 @@ extern const struct nla_policy dm_sync_pair_set_nl_policy[DM_SYNC_PAIR_SET_MAXAT
 #define DM_SYNC_HISTORY_GET_MAXATTR	DM_SYNC_A_PAIR_DOOR_MINOR
 extern const struct nla_policy dm_sync_history_get_nl_policy[DM_SYNC_HISTORY_GET_MAXATTR + 1];
 
+#define DM_SYNC_IMAGE_CREATE_MAXATTR	DM_SYNC_A_PAIR_STOP_AT
+extern const struct nla_policy dm_sync_image_create_nl_policy[DM_SYNC_IMAGE_CREATE_MAXATTR + 1];
+
 #endif /* _DM_SYNC_NL_GEN_H */

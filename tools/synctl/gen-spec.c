@@ -216,10 +216,13 @@ static const struct spec_value values_reason[] = {
 	{ 11, "replica-returned", "the replica came back" },
 	{ 12, "operator", "asked for by the operator" },
 	{ 13, "volatile", "there is no metadata device and the state lives in memory only" },
+	{ 14, "store-full", "the store has no space left" },
+	{ 15, "store-failed", "the store cannot be written" },
+	{ 16, "store-low", "the store is nearly full" },
 };
 
 const struct spec_enum spec_reason = {
-	"reason", false, 14, values_reason
+	"reason", false, 17, values_reason
 };
 
 static const struct spec_value values_event_cause[] = {
@@ -231,10 +234,12 @@ static const struct spec_value values_event_cause[] = {
 	{ 5, "crash", "crash" },
 	{ 6, "setting", "setting" },
 	{ 7, "deleted", "deleted" },
+	{ 8, "host", "host" },
+	{ 9, "space", "space" },
 };
 
 const struct spec_enum spec_event_cause = {
-	"event-cause", false, 8, values_event_cause
+	"event-cause", false, 10, values_event_cause
 };
 
 static const struct spec_value values_recovery[] = {
@@ -253,6 +258,15 @@ static const struct spec_value values_hold[] = {
 
 const struct spec_enum spec_hold = {
 	"hold", false, 2, values_hold
+};
+
+static const struct spec_value values_on_full[] = {
+	{ 0, "drop", "drop" },
+	{ 1, "hold", "hold" },
+};
+
+const struct spec_enum spec_on_full = {
+	"on-full", false, 2, values_on_full
 };
 
 static const struct spec_value values_pair_flags[] = {
@@ -293,6 +307,7 @@ const struct spec_enum * const spec_enums[] = {
 	&spec_event_cause,
 	&spec_recovery,
 	&spec_hold,
+	&spec_on_full,
 	&spec_pair_flags,
 	&spec_feature,
 	NULL
@@ -374,6 +389,14 @@ const struct spec_attr spec_attrs_pair[DM_SYNC_A_PAIR_MAX + 1] = {
 	[DM_SYNC_A_PAIR_TIME] = { "time", SPEC_U64, NULL, 0, 0 },
 	[DM_SYNC_A_PAIR_STARTED] = { "started", SPEC_U64, NULL, 0, 0 },
 	[DM_SYNC_A_PAIR_COPIED_SINCE] = { "copied-since", SPEC_U64, NULL, 0, 0 },
+	[DM_SYNC_A_PAIR_IMAGE] = { "image", SPEC_STRING, NULL, 0, 0 },
+	[DM_SYNC_A_PAIR_SAVED_BYTES] = { "saved-bytes", SPEC_U64, NULL, 0, 0 },
+	[DM_SYNC_A_PAIR_ALONE_BYTES] = { "alone-bytes", SPEC_U64, NULL, 0, 0 },
+	[DM_SYNC_A_PAIR_STORE_BYTES] = { "store-bytes", SPEC_U64, NULL, 0, 0 },
+	[DM_SYNC_A_PAIR_STORE_FREE_BYTES] = { "store-free-bytes", SPEC_U64, NULL, 0, 0 },
+	[DM_SYNC_A_PAIR_PAUSE_NS] = { "pause-ns", SPEC_U64, NULL, 0, 0 },
+	[DM_SYNC_A_PAIR_SLOTS] = { "slots", SPEC_U32, NULL, 0, 0 },
+	[DM_SYNC_A_PAIR_STOP_AT] = { "stop-at", SPEC_U32, &spec_copy_state, 2, 11 },
 };
 
 const struct spec_cmd spec_cmds[DM_SYNC_CMD_MAX + 1] = {
@@ -386,4 +409,5 @@ const struct spec_cmd spec_cmds[DM_SYNC_CMD_MAX + 1] = {
 	[DM_SYNC_CMD_PAIR_CHANGE_NTF] = { "pair-change-ntf", spec_attrs_pair, DM_SYNC_A_PAIR_MAX },
 	[DM_SYNC_CMD_PAIR_DELETE_NTF] = { "pair-delete-ntf", spec_attrs_pair, DM_SYNC_A_PAIR_MAX },
 	[DM_SYNC_CMD_PAIR_PROGRESS_NTF] = { "pair-progress-ntf", spec_attrs_pair, DM_SYNC_A_PAIR_MAX },
+	[DM_SYNC_CMD_IMAGE_CREATE] = { "image-create", spec_attrs_pair, DM_SYNC_A_PAIR_MAX },
 };

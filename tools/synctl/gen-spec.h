@@ -23,6 +23,7 @@ extern const struct spec_enum spec_reason;
 extern const struct spec_enum spec_event_cause;
 extern const struct spec_enum spec_recovery;
 extern const struct spec_enum spec_hold;
+extern const struct spec_enum spec_on_full;
 extern const struct spec_enum spec_pair_flags;
 extern const struct spec_enum spec_feature;
 extern const struct spec_enum * const spec_enums[];

@@ -318,6 +318,9 @@ enum dm_sync_door_access {
  * @DM_SYNC_REASON_REPLICA_RETURNED: the replica came back.
  * @DM_SYNC_REASON_OPERATOR: asked for by the operator.
  * @DM_SYNC_REASON_VOLATILE: There is no metadata device.
+ * @DM_SYNC_REASON_STORE_FULL: The store of the images has no space left.
+ * @DM_SYNC_REASON_STORE_FAILED: The store of the images could not be written.
+ * @DM_SYNC_REASON_STORE_LOW: The store of the images is nearly full; the image is not concerned yet.
  */
 enum dm_sync_reason {
 	DM_SYNC_REASON_NONE = 0,
@@ -334,6 +337,9 @@ enum dm_sync_reason {
 	DM_SYNC_REASON_REPLICA_RETURNED = 11,
 	DM_SYNC_REASON_OPERATOR = 12,
 	DM_SYNC_REASON_VOLATILE = 13,
+	DM_SYNC_REASON_STORE_FULL = 14,
+	DM_SYNC_REASON_STORE_FAILED = 15,
+	DM_SYNC_REASON_STORE_LOW = 16,
 };
 
 /**
@@ -346,6 +352,8 @@ enum dm_sync_reason {
  * @DM_SYNC_EVENT_CAUSE_CRASH: crash.
  * @DM_SYNC_EVENT_CAUSE_SETTING: setting.
  * @DM_SYNC_EVENT_CAUSE_DELETED: deleted.
+ * @DM_SYNC_EVENT_CAUSE_HOST: A host wrote to an image.
+ * @DM_SYNC_EVENT_CAUSE_SPACE: The space left in a store passed a mark.
  */
 enum dm_sync_event_cause {
 	DM_SYNC_EVENT_CAUSE_CREATED = 0,
@@ -356,6 +364,8 @@ enum dm_sync_event_cause {
 	DM_SYNC_EVENT_CAUSE_CRASH = 5,
 	DM_SYNC_EVENT_CAUSE_SETTING = 6,
 	DM_SYNC_EVENT_CAUSE_DELETED = 7,
+	DM_SYNC_EVENT_CAUSE_HOST = 8,
+	DM_SYNC_EVENT_CAUSE_SPACE = 9,
 };
 
 /**
@@ -379,7 +389,17 @@ enum dm_sync_hold {
 };
 
 /**
- * enum dm_sync_pair_flags - Flags of pair-op and pair-set.
+ * enum dm_sync_on_full - What a store of images does that has no space left.
+ * @DM_SYNC_ON_FULL_DROP: The oldest image is given up.
+ * @DM_SYNC_ON_FULL_HOLD: Writes that need space wait for it.
+ */
+enum dm_sync_on_full {
+	DM_SYNC_ON_FULL_DROP = 0,
+	DM_SYNC_ON_FULL_HOLD = 1,
+};
+
+/**
+ * enum dm_sync_pair_flags - Flags of pair-op, pair-set and image-create.
  * @DM_SYNC_PAIR_FLAGS_FORCE: force.
  * @DM_SYNC_PAIR_FLAGS_DRY_RUN: dry-run.
  */
@@ -483,6 +503,14 @@ enum {
 	DM_SYNC_A_PAIR_TIME,
 	DM_SYNC_A_PAIR_STARTED,
 	DM_SYNC_A_PAIR_COPIED_SINCE,
+	DM_SYNC_A_PAIR_IMAGE,
+	DM_SYNC_A_PAIR_SAVED_BYTES,
+	DM_SYNC_A_PAIR_ALONE_BYTES,
+	DM_SYNC_A_PAIR_STORE_BYTES,
+	DM_SYNC_A_PAIR_STORE_FREE_BYTES,
+	DM_SYNC_A_PAIR_PAUSE_NS,
+	DM_SYNC_A_PAIR_SLOTS,
+	DM_SYNC_A_PAIR_STOP_AT,
 
 	__DM_SYNC_A_PAIR_MAX,
 	DM_SYNC_A_PAIR_MAX = (__DM_SYNC_A_PAIR_MAX - 1)
@@ -498,6 +526,7 @@ enum {
 	DM_SYNC_CMD_PAIR_CHANGE_NTF,
 	DM_SYNC_CMD_PAIR_DELETE_NTF,
 	DM_SYNC_CMD_PAIR_PROGRESS_NTF,
+	DM_SYNC_CMD_IMAGE_CREATE,
 
 	__DM_SYNC_CMD_MAX,
 	DM_SYNC_CMD_MAX = (__DM_SYNC_CMD_MAX - 1)
