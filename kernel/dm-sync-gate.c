@@ -20,6 +20,7 @@
  * as it was.
  */
 #include <linux/sched.h>
+#include <linux/timekeeping.h>
 
 #include "dm-sync-gate.h"
 
@@ -205,6 +206,7 @@ int dm_sync_gate_close(struct dm_sync_gate *gate, unsigned long timeout)
 	percpu_ref_switch_to_atomic_sync(&gate->ref[g]);
 	spin_lock_irq(&gate->lock);
 	gate->closed = true;
+	gate->closed_at = ktime_get_ns();
 	spin_unlock_irq(&gate->lock);
 	reinit_completion(&gate->drained);
 	percpu_ref_kill(&gate->ref[g]);

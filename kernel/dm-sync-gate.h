@@ -17,6 +17,7 @@
  * @drained: completed when the generation being drained is empty
  * @lock: protects @closed, @parked, @nr_parked; taken with interrupts off
  * @closed: new writes are parked
+ * @closed_at: since when, monotonic nanoseconds
  * @parked: those writes, in the order of arrival
  */
 struct dm_sync_gate {
@@ -27,6 +28,7 @@ struct dm_sync_gate {
 
 	spinlock_t lock;
 	bool closed;
+	u64 closed_at;
 	struct bio_list parked;
 	unsigned int nr_parked;
 };
