@@ -338,6 +338,7 @@ const struct dm_sync_personality dm_sync_mirror_personality = {
 	.name = "mirror",
 	.options = DM_SYNC_FOR_MIRROR,
 	.arguments = "Arguments: mirror <source> <replica> <meta|-> <region> [<#opts> <opt>...]",
+	.settings = "settings are priority, rate, hold, hold_max and recovery",
 	.defaults = &mirror_defaults,
 	.attach = mirror_attach,
 	.detach = mirror_detach,

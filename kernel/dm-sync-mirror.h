@@ -16,7 +16,6 @@
 #include "dm-sync-pair-priv.h"
 
 #define DM_SYNC_DRAIN_SECONDS	30u	/* a Split or Suspend that takes longer fails */
-#define DM_SYNC_HOLD_MAX	30u	/* default of hold_max */
 #define DM_SYNC_SLOTS		4u	/* range copies in flight at once */
 
 /**

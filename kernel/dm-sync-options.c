@@ -57,6 +57,11 @@ static const struct word recoveries[] = { { "auto", 0 }, { "manual", 1 }, { } };
 static const struct word holds[] = { { "queue", 0 }, { "track", 1 }, { } };
 static const struct word source_errors[] = { { "error", 0 }, { } };
 
+static const struct word fulls[] = {
+	{ "drop", DM_SYNC_ON_FULL_DROP },
+	{ "hold", DM_SYNC_ON_FULL_HOLD }, { }
+};
+
 enum option_kind {
 	OPTION_FLAG,		/* bool: a bare word */
 	OPTION_WORD,		/* u8: one of a few words */
@@ -87,6 +92,8 @@ struct option {
 	char *error;
 };
 
+#define FOR_BOTH	(DM_SYNC_FOR_MIRROR | DM_SYNC_FOR_SNAPSHOT)
+
 #define ROW(k, type, member, who)					\
 	.key = k, .kind = OPTION_##type, .personalities = who,		\
 	.offset = offsetof(struct dm_sync_config, member)
@@ -99,7 +106,7 @@ static const struct option options[] = {
 	{ ROW("methodology", WORD, methodology, DM_SYNC_FOR_MIRROR),
 	  .words = methodologies, .shown = true, .setting = NO_SETTING,
 	  .error = "methodology is full, incremental or differential" },
-	{ ROW("priority", WORD, priority, DM_SYNC_FOR_MIRROR),
+	{ ROW("priority", WORD, priority, FOR_BOTH),
 	  .words = priorities, .shown = true, .setting = DM_SYNC_SETTING_PRIORITY,
 	  .error = "priority is low, same, high or none" },
 	{ ROW("stop_at", WORD, stop_at, DM_SYNC_FOR_MIRROR),
@@ -111,26 +118,30 @@ static const struct option options[] = {
 	{ ROW("hold", WORD, hold, DM_SYNC_FOR_MIRROR),
 	  .words = holds, .shown = true, .setting = DM_SYNC_SETTING_HOLD,
 	  .error = "hold is queue or track" },
-	{ ROW("rate", NUMBER, rate, DM_SYNC_FOR_MIRROR),
+	{ ROW("rate", NUMBER, rate, FOR_BOTH),
 	  .shown = true, .setting = DM_SYNC_SETTING_LIMIT,
 	  .error = "rate is a number of bytes per second" },
-	{ ROW("hold_max", SECONDS, hold_max, DM_SYNC_FOR_MIRROR),
+	{ ROW("hold_max", SECONDS, hold_max, FOR_BOTH),
 	  .shown = true, .setting = DM_SYNC_SETTING_HOLD_MAX,
 	  .error = "hold_max is 1 to 3600 seconds" },
-	{ ROW("uuid", UUID, uuid, DM_SYNC_FOR_MIRROR),
+	{ ROW("uuid", UUID, uuid, FOR_BOTH),
 	  .shown = true, .setting = NO_SETTING,
 	  .error = "uuid has the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" },
+	{ ROW("on_full", WORD, on_full, DM_SYNC_FOR_SNAPSHOT),
+	  .words = fulls, .shown = true, .setting = DM_SYNC_SETTING_ON_FULL,
+	  .error = "on_full is drop or hold" },
 	{ ROW("on_source_error", WORD, on_source_error, DM_SYNC_FOR_MIRROR),
 	  .words = source_errors, .setting = NO_SETTING,
 	  .error = "on_source_error is error (failover is not built yet)" },
 	{ ROW("assume_in_sync", FLAG, assume_in_sync, DM_SYNC_FOR_MIRROR),
 	  .shown = true, .setting = NO_SETTING },
 	/* Not shown: once it was done it must not be done again. */
-	{ ROW("format", FLAG, format, DM_SYNC_FOR_MIRROR),
+	{ ROW("format", FLAG, format, FOR_BOTH),
 	  .setting = NO_SETTING },
 };
 
 #undef ROW
+#undef FOR_BOTH
 
 static const struct word *word_find(const struct word *words, const char *name)
 {
@@ -362,7 +373,7 @@ int dm_sync_options_setting(const struct dm_sync_personality *kind, const char *
 	u8 word;
 
 	if (!o || o->setting == NO_SETTING) {
-		*why = "settings are priority, rate, hold, hold_max and recovery";
+		*why = kind->settings;
 		return -EINVAL;
 	}
 	*why = "the value is not one of those allowed";
@@ -376,4 +387,21 @@ int dm_sync_options_setting(const struct dm_sync_personality *kind, const char *
 	if (kstrtou64(value, 10, number))
 		return -EINVAL;
 	return o->kind == OPTION_SECONDS && *number > U32_MAX ? -EINVAL : 0;
+}
+
+/**
+ * dm_sync_options_stop_at - where a creation is to stop
+ * @name: as in a table line
+ * @copy_state: out: enum dm_sync_copy_state; 0: go on to the end
+ *
+ * Context: any.
+ * Return: false when there is no such name.
+ */
+bool dm_sync_options_stop_at(const char *name, u8 *copy_state)
+{
+	const struct word *word = word_find(stops, name);
+
+	if (word)
+		*copy_state = word->value;
+	return word;
 }

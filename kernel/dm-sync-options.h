@@ -17,8 +17,10 @@ struct dm_target;
 
 /* One bit each: who takes an option. */
 #define DM_SYNC_FOR_MIRROR	BIT(0)
+#define DM_SYNC_FOR_SNAPSHOT	BIT(1)
 
 #define DM_SYNC_HOLD_LIMIT	3600u	/* largest hold_max, seconds */
+#define DM_SYNC_HOLD_MAX	30u	/* its default */
 
 /**
  * struct dm_sync_config - what the table line says
@@ -26,6 +28,7 @@ struct dm_target;
 struct dm_sync_config {
 	u32 region_sectors;
 	u8 copy_type, methodology, priority, stop_at, recovery, hold, on_source_error;
+	u8 on_full;
 	u32 hold_max;
 	u64 rate;
 	bool assume_in_sync, format, have_uuid;
@@ -40,5 +43,6 @@ void dm_sync_options_emit(const struct dm_sync_personality *kind,
 int dm_sync_options_setting(const struct dm_sync_personality *kind, const char *key,
 			    const char *value, enum dm_sync_setting *setting,
 			    u64 *number, const char **why);
+bool dm_sync_options_stop_at(const char *name, u8 *copy_state);
 
 #endif /* DM_SYNC_OPTIONS_H */

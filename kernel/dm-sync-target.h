@@ -30,6 +30,7 @@ struct dm_sync_door {
  * @name: first word of the table line
  * @options: its DM_SYNC_FOR_ bit
  * @arguments: what a line with too few words is refused with
+ * @settings: what a setting that it does not have is refused with
  * @defaults: of the options
  *
  * Device-mapper's callbacks, in the contexts that device-mapper gives them; none
@@ -64,6 +65,7 @@ struct dm_sync_personality {
 	const char *name;
 	u32 options;
 	char *arguments;
+	const char *settings;
 	const struct dm_sync_config *defaults;
 
 	int (*attach)(struct dm_sync_door *d, struct dm_target *ti, char **words);
@@ -86,6 +88,9 @@ struct dm_sync_personality {
 
 /* dm-sync-mirror-target.c */
 extern const struct dm_sync_personality dm_sync_mirror_personality;
+
+/* dm-sync-snapshot-target.c */
+extern const struct dm_sync_personality dm_sync_snapshot_personality;
 
 /* dm-sync-target.c */
 int dm_sync_door_open(struct dm_target *ti, const char *path, struct dm_dev **dev,
