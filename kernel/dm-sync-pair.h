@@ -15,7 +15,8 @@
 
 struct dm_sync_pair;
 
-#define DM_SYNC_NAME_LEN	128
+#define DM_SYNC_IMAGE_NAME_LEN	64	/* with the end, as the next one */
+#define DM_SYNC_NAME_LEN	(128 + DM_SYNC_IMAGE_NAME_LEN)	/* DOOR or DOOR@IMAGE */
 #define DM_SYNC_HISTORY		64
 #define DM_SYNC_NULL		(-1)
 
@@ -59,6 +60,11 @@ struct dm_sync_info {
 	u64 metadata_writes, activity_hits, activity_misses;
 	u32 held, hold_max;
 	u8 hold, recovery;
+
+	/* of an image only, which the first tells; the store's are those of all its images */
+	char image[DM_SYNC_IMAGE_NAME_LEN];
+	u64 saved, alone, store_size, store_free, pause_ns;
+	u32 slots;
 };
 
 /**
@@ -97,6 +103,8 @@ unsigned int dm_sync_pair_history(struct dm_sync_pair *pair, u64 since,
 
 int dm_sync_pair_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
 			 const char **why);
+int dm_sync_pair_create_image(dev_t door, const char *name, const char *image, u32 stop_at,
+			      u32 flags, struct dm_sync_pair **pair, const char **why);
 
 /**
  * enum dm_sync_setting - what may be set while a pair is in use
@@ -105,6 +113,7 @@ int dm_sync_pair_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
  * @DM_SYNC_SETTING_HOLD: enum dm_sync_hold
  * @DM_SYNC_SETTING_HOLD_MAX: how long writes are held at most, seconds
  * @DM_SYNC_SETTING_RECOVERY: enum dm_sync_recovery
+ * @DM_SYNC_SETTING_ON_FULL: enum dm_sync_on_full; of a store, as are all of an image
  */
 enum dm_sync_setting {
 	DM_SYNC_SETTING_PRIORITY,
@@ -112,6 +121,7 @@ enum dm_sync_setting {
 	DM_SYNC_SETTING_HOLD,
 	DM_SYNC_SETTING_HOLD_MAX,
 	DM_SYNC_SETTING_RECOVERY,
+	DM_SYNC_SETTING_ON_FULL,
 };
 
 int dm_sync_pair_set(struct dm_sync_pair *pair, enum dm_sync_setting setting, u64 value,

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What happens to images without having been asked for: one is given up, one is
+ * written to, the store runs full, writes were held long enough.
+ *
+ * Most of it is found out by the committer, who holds commit_lock and waits for nobody.
+ * What must be durable he makes durable at once, here; what follows for the image's
+ * state he leaves in image->events, and the conductor publishes it between operations.
+ * A bit that finds the store suspended stays until it is resumed. So a reader may see
+ * an image as Synchronized a moment longer than it is; its door does not: that looks at
+ * image->lost.
+ *
+ * Giving an image up (rule S-invalid) is the record first, which says LOST and has no
+ * generation; then the view forgets it, and only then may a write go on that this
+ * image needed saving for: writes look at the view. If the record cannot be written
+ * the view forgets it all the same, as the source must not stop; the store owes the
+ * record then (dm-sync-store-super.c).
+ *
+ * Nobody waits for the doors of an image that is given up, for what goes on there may
+ * wait for the very write that needs the space. A read under way may end with what was
+ * put into its slot meanwhile; it finds image->lost set then, and fails. Writes to own
+ * slots, which would go astray in the same way, are on their way to the store's device
+ * and wait for nothing else; they are waited for.
+ *
+ * Holding. A Suspended image has writes that would have to be saved wait, at the place
+ * where they would begin to be: out of the gate, with no range held, so neither a point
+ * in time nor an image's read waits for them. hold_max ends it (rule Q), counted by the
+ * conductor, and so does a suspend of the source door; they are saved then, and the
+ * image stays what it was. That is one list for all images: one copy serves all, so
+ * one image that wants it held has it held.
+ *
+ * Writes that wait for space are not these: they are in the gate, and the committer's
+ * to end (dm-sync-commit-space.c). Their images are shown as Suspended for that time.
+ */
+#include <linux/sched/mm.h>
+
+#include "dm-sync-image.h"
+#include "dm-sync-names.h"
+
+#define DM_MSG_PREFIX "sync"
+
+enum image_event {
+	EVENT_LOST,
+	EVENT_WRITTEN,
+	EVENT_SPACE,		/* the first of them all: EVENT_SPACE + enum dm_sync_space */
+};
+
+/* One that takes another back, before the conductor has come to either. */
+static const enum dm_sync_space opposite[] = {
+	[DM_SYNC_SPACE_LOW] = DM_SYNC_SPACE_ENOUGH,
+	[DM_SYNC_SPACE_ENOUGH] = DM_SYNC_SPACE_LOW,
+	[DM_SYNC_SPACE_HOLD] = DM_SYNC_SPACE_GO,
+	[DM_SYNC_SPACE_GO] = DM_SYNC_SPACE_HOLD,
+};
+
+/**
+ * dm_sync_image_events_kick - let the conductor look at what has happened
+ * @image: the image
+ *
+ * Context: any; the image in s->image[] and commit_lock held, or the conductor, or
+ * the conductor idle.
+ */
+void dm_sync_image_events_kick(struct dm_sync_image *image)
+{
+	if (READ_ONCE(image->events))
+		queue_work(image->store->conductor, &image->event_work);
+}
+
+static void happened(struct dm_sync_image *image, unsigned int event)
+{
+	set_bit(event, &image->events);
+	dm_sync_image_events_kick(image);
+}
+
+/*----------------------------------------------------------------
+ * Giving an image up
+ *--------------------------------------------------------------*/
+
+static enum dm_sync_event loss_of(u32 reason)
+{
+	return reason == DM_SYNC_REASON_METADATA_LOST ? DM_SYNC_EV_MAPS_LOST :
+							DM_SYNC_EV_STORE_FULL;
+}
+
+static bool next_step(struct dm_sync_image *image, enum dm_sync_event ev,
+		      struct dm_sync_step *to)
+{
+	struct dm_sync_facts f;
+	bool changed;
+
+	spin_lock_irq(&image->pair.lock);
+	dm_sync_image_facts(image, &f);
+	changed = dm_sync_event_step(&image->pair.state, &f, ev, true, false, to);
+	spin_unlock_irq(&image->pair.lock);
+	return changed;
+}
+
+/* Go on with the deletion that is under way until it has ended; commit_lock held. */
+static void finish_deletion(struct dm_sync_store *s)
+{
+	while (s->view.dying &&
+	       !dm_sync_view_delete_step(&s->view, U64_MAX, dm_sync_store_free_slot, s))
+		cond_resched();
+}
+
+/**
+ * dm_sync_images_reclaim - finish a deletion that is under way
+ * @s: the store
+ *
+ * Whoever began it frees the memory.
+ *
+ * Context: commit_lock held; may sleep.
+ * Return: true when slots became free by it.
+ */
+bool dm_sync_images_reclaim(struct dm_sync_store *s)
+{
+	u32 used = s->slots.used;
+
+	finish_deletion(s);
+	return s->slots.used < used;
+}
+
+/* The record does not know the view any more.  commit_lock held. */
+static void give_up_view(struct dm_sync_store *s, struct dm_sync_image *image)
+{
+	struct dm_sync_view_image *view =
+		rcu_dereference_protected(image->view, lockdep_is_held(&s->commit_lock));
+
+	RCU_INIT_POINTER(image->view, NULL);
+	if (!view || !s->view.loaded)
+		return;		/* the load gives up its whole view */
+	synchronize_rcu();	/* whoever found an own slot has counted himself */
+	wait_event(image->door_idle, !atomic_read(&image->own_writes));
+	finish_deletion(s);
+	WARN_ON_ONCE(dm_sync_view_delete_begin(&s->view, view));
+	finish_deletion(s);
+	synchronize_rcu();
+	dm_sync_view_free(view);
+}
+
+/* What is not in sight yet, and has no conductor, needs nobody to be told. */
+static void lost_unseen(struct dm_sync_image *image, const struct dm_sync_step *to)
+{
+	struct dm_sync_pair *p = &image->pair;
+
+	spin_lock_irq(&p->lock);
+	p->state.copy_state = to->copy_state;
+	p->state.progress = to->progress;
+	p->state.requested = to->requested;
+	p->reason = image->lost_reason;
+	p->reason_time = dm_sync_now();
+	dm_sync_pair_update_door(p);
+	spin_unlock_irq(&p->lock);
+}
+
+/**
+ * dm_sync_image_give_up - an image is lost
+ * @s: the store
+ * @image: in s->image[]; may have no view
+ * @reason: enum dm_sync_reason
+ *
+ * See the head of this file.
+ *
+ * Context: commit_lock held; waits for I/O, and for no one who needs the lock.
+ * Return: 0; or the error of its record, which is owed then. Its slots are free in
+ * either case.
+ */
+int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, u32 reason)
+{
+	struct dm_sync_step to;
+	int r;
+
+	/* Also when it only seems lost, as it is being deleted by force. */
+	if (image->lost && !rcu_access_pointer(image->view))
+		return 0;
+	/* With the facts of before. */
+	next_step(image, loss_of(reason), &to);
+	image->lost_reason = reason;
+	image->generation = image->own_id = 0;
+	smp_store_mb(image->lost, true);
+	r = dm_sync_store_write_record(s, image, &to);
+	if (r)
+		DMERR("%s: the image is lost (%s), and not even that can be written: %d",
+		      image->pair.name, dm_sync_reason_name(reason), r);
+	give_up_view(s, image);
+	image->written = false;
+	if (!image->pair.id && !READ_ONCE(s->live))
+		lost_unseen(image, &to);
+	else
+		happened(image, EVENT_LOST);
+	return r;
+}
+
+/**
+ * dm_sync_image_written - an image is going to have its first own write
+ * @image: the image
+ *
+ * "Written" is durable when it returns; so after a crash, too, nobody takes the image
+ * for what it was at its point in time. The state in the record may be the one before:
+ * the two together are read as Skewed.
+ *
+ * Context: commit_lock held; waits for I/O the first time.
+ * Return: 0 and the write may be acknowledged, or a negative errno.
+ */
+int dm_sync_image_written(struct dm_sync_image *image)
+{
+	struct dm_sync_store *s = image->store;
+	int r;
+
+	if (s->image[image->nr] != image || image->lost)
+		return -EIO;
+	if (image->written)
+		return 0;
+	image->written = true;
+	r = dm_sync_store_write_record(s, image, NULL);
+	if (r) {
+		image->written = false;
+		return r;
+	}
+	happened(image, EVENT_WRITTEN);
+	return 0;
+}
+
+/**
+ * dm_sync_images_space - the committer has something to say of the space
+ * @s: the store
+ * @what: what
+ *
+ * Context: commit_lock held; does not sleep.
+ */
+void dm_sync_images_space(struct dm_sync_store *s, enum dm_sync_space what)
+{
+	struct dm_sync_image *image;
+	unsigned int i;
+
+	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++) {
+		image = s->image[i];
+		if (!image)
+			continue;
+		clear_bit(EVENT_SPACE + opposite[what], &image->events);
+		happened(image, EVENT_SPACE + what);
+	}
+}
+
+/*----------------------------------------------------------------
+ * Telling.  On the conductor.
+ *--------------------------------------------------------------*/
+
+static void tell_lost(struct dm_sync_image *image)
+{
+	struct dm_sync_step to;
+
+	/* It may have been made good, or ended, since. */
+	if (!READ_ONCE(image->lost) || !next_step(image, loss_of(image->lost_reason), &to))
+		return;
+	dm_sync_image_hold_off(image);
+	dm_sync_publish(&image->pair, &to, DM_SYNC_EVENT_CAUSE_ERROR, 0, image->lost_reason);
+}
+
+static void tell_written(struct dm_sync_image *image)
+{
+	struct dm_sync_step to;
+
+	if (next_step(image, DM_SYNC_EV_REPLICA_WRITTEN, &to))
+		dm_sync_publish(&image->pair, &to, DM_SYNC_EVENT_CAUSE_HOST, 0,
+				DM_SYNC_REASON_NONE);
+}
+
+/* The record is for whoever comes after a crash; the state itself needs none. */
+static void note(struct dm_sync_image *image, const struct dm_sync_step *step)
+{
+	struct dm_sync_store *s = image->store;
+
+	mutex_lock(&s->commit_lock);
+	if (!image->lost && dm_sync_store_write_record(s, image, step))
+		DMWARN_LIMIT("%s: the image's record cannot be written", image->pair.name);
+	mutex_unlock(&s->commit_lock);
+}
+
+static void tell_hold(struct dm_sync_image *image)
+{
+	struct dm_sync_step to;
+
+	if (!next_step(image, DM_SYNC_EV_STORE_HOLD, &to))
+		return;
+	spin_lock_irq(&image->pair.lock);
+	image->pair.facts.was_synced = true;
+	image->by_full = true;
+	spin_unlock_irq(&image->pair.lock);
+	note(image, &to);
+	dm_sync_publish(&image->pair, &to, DM_SYNC_EVENT_CAUSE_SPACE, 0,
+			DM_SYNC_REASON_STORE_FULL);
+}
+
+static void tell_go(struct dm_sync_image *image)
+{
+	struct dm_sync_step to;
+
+	if (!image->by_full || !next_step(image, DM_SYNC_EV_STORE_SPACE, &to))
+		return;
+	image->by_full = false;
+	note(image, &to);
+	dm_sync_publish(&image->pair, &to, DM_SYNC_EVENT_CAUSE_SPACE, 0, DM_SYNC_REASON_NONE);
+}
+
+/* No change of state; the reason of one that is not well stays. */
+static void tell_mark(struct dm_sync_image *image, bool low)
+{
+	struct dm_sync_step same = dm_sync_image_step(image);
+	u32 reason = image->pair.reason;
+
+	if (low && reason == DM_SYNC_REASON_NONE)
+		reason = DM_SYNC_REASON_STORE_LOW;
+	else if (!low && reason == DM_SYNC_REASON_STORE_LOW)
+		reason = DM_SYNC_REASON_NONE;
+	dm_sync_publish(&image->pair, &same, DM_SYNC_EVENT_CAUSE_SPACE, 0, reason);
+}
+
+static bool pending(struct dm_sync_image *image, unsigned int event)
+{
+	return test_and_clear_bit(event, &image->events);
+}
+
+static void do_events(struct work_struct *work)
+{
+	struct dm_sync_image *image = container_of(work, struct dm_sync_image, event_work);
+	unsigned int noio;
+
+	/* Suspended: resume looks again.  (live: dm_sync_images_stop() flushes us.) */
+	if (!READ_ONCE(image->store->live) || !image->pair.id || image->pair.gone)
+		return;
+	noio = memalloc_noio_save();
+	if (pending(image, EVENT_LOST))
+		tell_lost(image);
+	if (pending(image, EVENT_WRITTEN))
+		tell_written(image);
+	if (pending(image, EVENT_SPACE + DM_SYNC_SPACE_HOLD))
+		tell_hold(image);
+	if (pending(image, EVENT_SPACE + DM_SYNC_SPACE_GO))
+		tell_go(image);
+	if (pending(image, EVENT_SPACE + DM_SYNC_SPACE_LOW))
+		tell_mark(image, true);
+	if (pending(image, EVENT_SPACE + DM_SYNC_SPACE_ENOUGH))
+		tell_mark(image, false);
+	memalloc_noio_restore(noio);
+}
+
+/*----------------------------------------------------------------
+ * Holding
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_images_hold - hold a host write, if that is wanted
+ * @s: the store
+ * @bio: the write; would have to be saved first
+ *
+ * Context: any.
+ * Return: true when it is held, and not the caller's any more.
+ */
+bool dm_sync_images_hold(struct dm_sync_store *s, struct bio *bio)
+{
+	unsigned long flags;
+	bool taken;
+
+	spin_lock_irqsave(&s->io_lock, flags);
+	taken = s->holding;
+	if (taken) {
+		bio_list_add(&s->held, bio);
+		s->nr_held++;
+	}
+	spin_unlock_irqrestore(&s->io_lock, flags);
+	return taken;
+}
+
+/* Hold as the images want it now; let go of what nobody wants to be held. */
+static void set_holding(struct dm_sync_store *s)
+{
+	struct bio_list bios;
+	bool holding = false;
+	unsigned int i;
+
+	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++)
+		holding |= s->image[i] && s->image[i]->holds;
+	bio_list_init(&bios);
+	spin_lock_irq(&s->io_lock);
+	WRITE_ONCE(s->holding, holding);
+	if (!holding) {
+		bio_list_merge(&bios, &s->held);
+		bio_list_init(&s->held);
+		s->nr_held = 0;
+	}
+	spin_unlock_irq(&s->io_lock);
+	if (!bio_list_empty(&bios))
+		dm_sync_cow_restart(s, &bios);
+}
+
+/**
+ * dm_sync_image_hold_on - writes are held for this image from now on
+ * @image: the image, about to be Suspended
+ *
+ * Context: the conductor.
+ */
+void dm_sync_image_hold_on(struct dm_sync_image *image)
+{
+	struct dm_sync_store *s = image->store;
+
+	WRITE_ONCE(image->holds, true);
+	set_holding(s);
+	mod_delayed_work(s->conductor, &image->hold_work, READ_ONCE(s->hold_max) * HZ);
+}
+
+/**
+ * dm_sync_image_hold_off - and not any more
+ * @image: the image, whether they were or not
+ *
+ * Context: the conductor; may sleep.
+ */
+void dm_sync_image_hold_off(struct dm_sync_image *image)
+{
+	if (!image->holds)
+		return;
+	WRITE_ONCE(image->holds, false);
+	cancel_delayed_work(&image->hold_work);
+	set_holding(image->store);
+}
+
+/* Held long enough. */
+static void do_hold(struct work_struct *work)
+{
+	struct dm_sync_image *image = container_of(to_delayed_work(work),
+						   struct dm_sync_image, hold_work);
+	struct dm_sync_step same = dm_sync_image_step(image);
+	unsigned int noio;
+
+	if (!image->holds || !READ_ONCE(image->store->live))
+		return;
+	noio = memalloc_noio_save();
+	image->hold_released = true;
+	dm_sync_image_hold_off(image);
+	note(image, NULL);
+	dm_sync_publish(&image->pair, &same, DM_SYNC_EVENT_CAUSE_COMPLETED, 0,
+			DM_SYNC_REASON_HOLD_EXPIRED);
+	memalloc_noio_restore(noio);
+}
+
+/**
+ * dm_sync_images_let_go - nothing is held any more, whoever wanted it
+ * @s: the store, not live
+ *
+ * Context: the conductor idle; may sleep.
+ */
+void dm_sync_images_let_go(struct dm_sync_store *s)
+{
+	struct dm_sync_image *image;
+	unsigned int i;
+
+	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++) {
+		image = s->image[i];
+		if (!image || !image->holds)
+			continue;
+		cancel_delayed_work_sync(&image->hold_work);
+		WRITE_ONCE(image->holds, false);
+		image->hold_released = true;
+	}
+	set_holding(s);
+}
+
+/**
+ * dm_sync_images_hold_max_changed - what is held is held that long from now
+ * @s: the store
+ *
+ * Context: may sleep.
+ */
+void dm_sync_images_hold_max_changed(struct dm_sync_store *s)
+{
+	struct dm_sync_image *image;
+	struct dm_sync_pair *p;
+	u32 id = 0;
+
+	while ((p = dm_sync_pair_next(&id))) {
+		image = dm_sync_image_of(p);
+		/* A timer that is set with the lock held is cancelled by who ends the image. */
+		spin_lock_irq(&p->lock);
+		if (image && image->store == s && p->live && !p->gone && READ_ONCE(image->holds))
+			mod_delayed_work(s->conductor, &image->hold_work,
+					 READ_ONCE(s->hold_max) * HZ);
+		spin_unlock_irq(&p->lock);
+		dm_sync_pair_put(p);
+		id++;
+	}
+}
+
+/*----------------------------------------------------------------
+ * Beginning and end
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_image_events_init - nothing has happened to a new image
+ * @image: the image
+ */
+void dm_sync_image_events_init(struct dm_sync_image *image)
+{
+	INIT_WORK(&image->event_work, do_events);
+	INIT_DELAYED_WORK(&image->hold_work, do_hold);
+}
+
+/**
+ * dm_sync_image_events_stop - nothing happens to it any more
+ * @image: the image, out of s->image[] or its store idle; the pair is gone
+ *
+ * Context: the conductor, or it is idle; may sleep.
+ */
+void dm_sync_image_events_stop(struct dm_sync_image *image)
+{
+	cancel_work_sync(&image->event_work);
+	cancel_delayed_work_sync(&image->hold_work);
+}
