@@ -24,7 +24,7 @@
 #include "dm-sync-nl-gen.h"
 
 #define DM_SYNC_ABI		1
-#define DM_SYNC_FEATURES	DM_SYNC_FEATURE_MIRROR
+#define DM_SYNC_FEATURES	(DM_SYNC_FEATURE_MIRROR | DM_SYNC_FEATURE_SNAPSHOT)
 
 enum dm_sync_nl_group {
 	DM_SYNC_NL_MONITOR,
@@ -110,15 +110,26 @@ static const struct dm_sync_nl_field dm_sync_nl_fields[] = {
 	FIELD(STARTED,			TIME,	copy_started),
 };
 
+/* Those that only images have. */
+static const struct dm_sync_nl_field dm_sync_nl_image_fields[] = {
+	FIELD(SAVED_BYTES,		U64,	saved),
+	FIELD(ALONE_BYTES,		U64,	alone),
+	FIELD(STORE_BYTES,		U64,	store_size),
+	FIELD(STORE_FREE_BYTES,		U64,	store_free),
+	FIELD(PAUSE_NS,			U64,	pause_ns),
+	FIELD(SLOTS,			U32,	slots),
+};
+
 #undef FIELD
 
 /*
  * Enough for a pair with everything an event adds. Every attribute is counted
- * as a padded u64, the two that are larger with their size.
+ * as a padded u64, the three that are larger with their size.
  */
 #define DM_SYNC_NL_SIZE							\
 	(DM_SYNC_A_PAIR_MAX * (NLA_HDRLEN + nla_total_size(sizeof(u64)))\
-	 + nla_total_size(16) + nla_total_size(DM_SYNC_NAME_LEN))
+	 + nla_total_size(16) + nla_total_size(DM_SYNC_NAME_LEN)	\
+	 + nla_total_size(DM_SYNC_IMAGE_NAME_LEN))
 
 static int dm_sync_nl_put_u64(struct sk_buff *skb, int attr, u64 value)
 {
@@ -198,6 +209,19 @@ static int dm_sync_nl_put_identity(struct sk_buff *skb,
 	return 0;
 }
 
+static int dm_sync_nl_put_image(struct sk_buff *skb, const struct dm_sync_info *info)
+{
+	unsigned int i;
+	int r;
+
+	if (!info->image[0])
+		return 0;
+	r = nla_put_string(skb, DM_SYNC_A_PAIR_IMAGE, info->image);
+	for (i = 0; !r && i < ARRAY_SIZE(dm_sync_nl_image_fields); i++)
+		r = dm_sync_nl_put_field(skb, &dm_sync_nl_image_fields[i], info);
+	return r;
+}
+
 /*
  * All of a pair; of the event as well when there is one, whose number then is
  * the message's: the pair may have moved on since.
@@ -216,6 +240,8 @@ static int dm_sync_nl_put_pair(struct sk_buff *skb,
 	if (!r && info->rpo_objective >= 0)
 		r = nla_put_u32(skb, DM_SYNC_A_PAIR_RPO_MEASURED,
 				info->rpo_measured);
+	if (!r)
+		r = dm_sync_nl_put_image(skb, info);
 	if (!r && event)
 		r = dm_sync_nl_put_event(skb, event);
 	return r;
@@ -275,6 +301,14 @@ static dev_t dm_sync_nl_door(struct nlattr **attrs)
 	return MKDEV(major, minor);
 }
 
+static bool dm_sync_nl_half_door(struct nlattr **attrs, struct netlink_ext_ack *extack)
+{
+	if (!attrs[DM_SYNC_A_PAIR_DOOR_MAJOR] == !attrs[DM_SYNC_A_PAIR_DOOR_MINOR])
+		return false;
+	NL_SET_ERR_MSG(extack, "a door needs both its major and its minor number");
+	return true;
+}
+
 /* The first attribute given that does not mean this pair, or NULL. */
 static noinline_for_stack const struct nlattr *
 dm_sync_nl_mismatch(struct dm_sync_pair *pair, struct nlattr **attrs)
@@ -330,10 +364,8 @@ static struct dm_sync_pair *dm_sync_nl_find(struct nlattr **attrs,
 	const struct nlattr *a;
 	struct dm_sync_pair *pair;
 
-	if (!attrs[DM_SYNC_A_PAIR_DOOR_MAJOR] != !attrs[DM_SYNC_A_PAIR_DOOR_MINOR]) {
-		NL_SET_ERR_MSG(extack, "a door needs both its major and its minor number");
+	if (dm_sync_nl_half_door(attrs, extack))
 		return ERR_PTR(-EINVAL);
-	}
 	pair = dm_sync_nl_lookup(attrs, &a);
 	if (!a) {
 		NL_SET_ERR_MSG(extack, "which pair? give its id, uuid, name or door");
@@ -525,6 +557,61 @@ static int dm_sync_nl_pair_set(struct sk_buff *skb, struct genl_info *info)
 	else
 		r = dm_sync_nl_reply(reply, info, pair);
 out:
+	dm_sync_pair_put(pair);
+	return r;
+}
+
+/* A new image of the door that is named; with dry-run there is none, and no pair. */
+static int dm_sync_nl_create(struct genl_info *info, struct dm_sync_pair **pair)
+{
+	const struct nlattr *major = info->attrs[DM_SYNC_A_PAIR_DOOR_MAJOR];
+	const struct nlattr *name = info->attrs[DM_SYNC_A_PAIR_NAME];
+	const struct nlattr *stop = info->attrs[DM_SYNC_A_PAIR_STOP_AT];
+	const struct nlattr *flags = info->attrs[DM_SYNC_A_PAIR_FLAGS];
+	const struct nlattr *image = info->attrs[DM_SYNC_A_PAIR_IMAGE];
+	dev_t door = major ? dm_sync_nl_door(info->attrs) : 0;
+	const char *why = NULL;
+	int r = -ENODEV;
+
+	if (major && !door)
+		why = "there is no such door";
+	else
+		r = dm_sync_pair_create_image(door, name ? nla_data(name) : NULL,
+					      nla_data(image), stop ? nla_get_u32(stop) : 0,
+					      flags ? nla_get_u32(flags) : 0, pair, &why);
+	if (r)
+		dm_sync_nl_explain(info->extack, r == -ENODEV ? (major ?: name) : image, why);
+	return r;
+}
+
+static int dm_sync_nl_image_create(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dm_sync_pair *pair = NULL;
+	struct sk_buff *reply;
+	int r;
+
+	r = dm_sync_nl_may_change(skb, info);
+	if (r)
+		return r;
+	if (GENL_REQ_ATTR_CHECK(info, DM_SYNC_A_PAIR_IMAGE)) {
+		NL_SET_ERR_MSG(info->extack, "an image needs a name");
+		return -EINVAL;
+	}
+	if (dm_sync_nl_half_door(info->attrs, info->extack))
+		return -EINVAL;
+	if (!info->attrs[DM_SYNC_A_PAIR_NAME] && !info->attrs[DM_SYNC_A_PAIR_DOOR_MAJOR]) {
+		NL_SET_ERR_MSG(info->extack, "an image of what? give the name or number of the door");
+		return -EINVAL;
+	}
+	reply = genlmsg_new(DM_SYNC_NL_SIZE, GFP_KERNEL);
+	if (!reply)
+		return -ENOMEM;
+	r = dm_sync_nl_create(info, &pair);
+	if (r || !pair) {
+		nlmsg_free(reply);
+		return r;
+	}
+	r = dm_sync_nl_reply(reply, info, pair);
 	dm_sync_pair_put(pair);
 	return r;
 }
@@ -769,6 +856,11 @@ static const struct genl_ops dm_sync_nl_ops[] = {
 		.start		= dm_sync_nl_history_start,
 		.dumpit		= dm_sync_nl_history_dump,
 		.done		= dm_sync_nl_history_done,
+	}, {
+		.cmd		= DM_SYNC_CMD_IMAGE_CREATE,
+		.policy		= dm_sync_image_create_nl_policy,
+		.maxattr	= DM_SYNC_IMAGE_CREATE_MAXATTR,
+		.doit		= dm_sync_nl_image_create,
 	},
 };
 

@@ -2,15 +2,16 @@
 /*
  * /sys/block/dm-N/dm-sync/: one value a file.
  *
- * That is a mirror's directory: where one is, and its name, is up to the pair's
- * engine. It belongs to the pair, not to a table, and its object holds a
- * reference of the pair. Reading copies what the pair has published, under no
- * lock but that of dm_sync_pair_info(); so a reader is never stopped by a
- * device that died or a suspend that waits (rule P), and whoever removes the
- * directory, and with that waits for its readers, waits for nothing that could
- * in turn wait for him.
+ * That is a mirror's directory, those of images are images/<image>/ in it: where
+ * one is, and its name, is up to the pair's engine. It belongs to the pair, not
+ * to a table, and its object holds a reference of the pair. Reading copies what
+ * the pair has published, under no lock but that of dm_sync_pair_info(); so a
+ * reader is never stopped by a device that died or a suspend that waits (rule
+ * P), and whoever removes the directory, and with that waits for its readers,
+ * waits for nothing that could in turn wait for him.
  *
- * All files are rows of one table. Names and meanings are part of the interface
+ * All files are rows of two tables, one of which is for images only; the settings of
+ * images are those of their store. Names and meanings are part of the interface
  * (Documentation/ABI/testing/sysfs-block-dm-sync).
  */
 #include <linux/capability.h>
@@ -297,6 +298,16 @@ static struct dm_sync_file dm_sync_files[] = {
 	       DM_SYNC_RECOVERY_MANUAL + 1, RECOVERY),
 };
 
+/* of images only */
+static struct dm_sync_file dm_sync_image_files[] = {
+	FILE(saved_bytes,		U64,	saved),
+	FILE(alone_bytes,		U64,	alone),
+	FILE(pause_ns,			U64,	pause_ns),
+	FILE(store_bytes,		U64,	store_size),
+	FILE(store_free_bytes,		U64,	store_free),
+	FILE(slots,			U32,	slots),
+};
+
 #undef FILE
 #undef NAMED
 #undef SETTING
@@ -323,6 +334,24 @@ static const struct kobj_type dm_sync_ktype = {
 	.release	= dm_sync_dir_release,
 };
 
+static int dm_sync_add_files(struct kobject *kobj, struct dm_sync_file *files, unsigned int nr)
+{
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; !r && i < nr; i++)
+		r = sysfs_create_file(kobj, &files[i].attr);
+	return r;
+}
+
+static noinline_for_stack bool dm_sync_is_image(struct dm_sync_pair *pair)
+{
+	struct dm_sync_info info;
+
+	dm_sync_pair_info(pair, &info);
+	return info.image[0];
+}
+
 /**
  * dm_sync_sysfs_add - make the directory of a pair
  * @pair: the pair; the directory takes a reference of its own
@@ -338,7 +367,6 @@ int dm_sync_sysfs_add(struct dm_sync_pair *pair, struct kobject *parent,
 		      const char *name, struct kobject **kobj)
 {
 	struct dm_sync_dir *dir;
-	unsigned int i;
 	int r;
 
 	*kobj = NULL;
@@ -350,8 +378,11 @@ int dm_sync_sysfs_add(struct dm_sync_pair *pair, struct kobject *parent,
 
 	r = kobject_init_and_add(&dir->kobj, &dm_sync_ktype, parent, "%s",
 				 name);
-	for (i = 0; !r && i < ARRAY_SIZE(dm_sync_files); i++)
-		r = sysfs_create_file(&dir->kobj, &dm_sync_files[i].attr);
+	if (!r)
+		r = dm_sync_add_files(&dir->kobj, dm_sync_files, ARRAY_SIZE(dm_sync_files));
+	if (!r && dm_sync_is_image(pair))
+		r = dm_sync_add_files(&dir->kobj, dm_sync_image_files,
+				      ARRAY_SIZE(dm_sync_image_files));
 	if (r) {
 		dm_sync_sysfs_remove(&dir->kobj);
 		return r;
