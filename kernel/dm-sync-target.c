@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 
+#include "dm-sync-freeze.h"
 #include "dm-sync-mirror.h"
 #include "dm-sync-target.h"
 
@@ -23,6 +24,7 @@
 /* The first answers for a line that names none. */
 static const struct dm_sync_personality *const personalities[] = {
 	&dm_sync_mirror_personality,
+	&dm_sync_snapshot_personality,
 };
 
 /*----------------------------------------------------------------
@@ -114,7 +116,7 @@ static int sync_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -EINVAL;
 	}
 	if (!kind) {
-		ti->error = "The kind of pair must be mirror";
+		ti->error = "The kind of pair must be mirror or snapshot";
 		return -EINVAL;
 	}
 	d = kzalloc(sizeof(*d), GFP_KERNEL);
@@ -275,6 +277,9 @@ static int __init dm_sync_init(void)
 	r = dm_sync_copy_module_init();
 	if (r)
 		goto bad_copy;
+	r = dm_sync_freeze_module_init();
+	if (r)
+		goto bad_freeze;
 	r = dm_sync_netlink_init();
 	if (r)
 		goto bad_netlink;
@@ -291,6 +296,8 @@ bad_replica:
 bad_target:
 	dm_sync_netlink_exit();
 bad_netlink:
+	dm_sync_freeze_module_exit();
+bad_freeze:
 	dm_sync_copy_module_exit();
 bad_copy:
 	dm_sync_mirror_module_exit();
@@ -302,6 +309,7 @@ static void __exit dm_sync_exit(void)
 	dm_sync_replica_unregister();
 	dm_unregister_target(&sync_target);
 	dm_sync_netlink_exit();
+	dm_sync_freeze_module_exit();
 	dm_sync_copy_module_exit();
 	rcu_barrier();
 	dm_sync_mirror_module_exit();
@@ -312,7 +320,7 @@ module_init(dm_sync_init);
 module_exit(dm_sync_exit);
 
 MODULE_VERSION(DM_SYNC_VERSION);
-MODULE_DESCRIPTION("dm-sync: replicas of block devices, mirrors");
+MODULE_DESCRIPTION("dm-sync: replicas of block devices, mirrors and snapshots");
 MODULE_AUTHOR("The dm-sync developers");
 MODULE_ALIAS("dm-sync-replica");
 MODULE_LICENSE("GPL");
