@@ -261,7 +261,8 @@ static void tell_written(struct dm_sync_image *image)
 {
 	struct dm_sync_step to;
 
-	if (next_step(image, DM_SYNC_EV_REPLICA_WRITTEN, &to))
+	/* What was written may be gone since. */
+	if (READ_ONCE(image->written) && next_step(image, DM_SYNC_EV_REPLICA_WRITTEN, &to))
 		dm_sync_publish(&image->pair, &to, DM_SYNC_EVENT_CAUSE_HOST, 0,
 				DM_SYNC_REASON_NONE);
 }

@@ -155,10 +155,8 @@ static int write_record(struct dm_sync_image *image, struct dm_sync_image_change
 static int op_point(struct dm_sync_image *image, struct dm_sync_image_change *c)
 {
 	struct dm_sync_view_image *old;
-	int r = door_close(image, c);
+	int r = dm_sync_image_take_point(image, &c->after, c->force, &old, &c->why);
 
-	if (!r)
-		r = dm_sync_image_take_point(image, &c->after, c->force, &old, &c->why);
 	if (r)
 		return r;
 	completed(image, c);
@@ -167,52 +165,30 @@ static int op_point(struct dm_sync_image *image, struct dm_sync_image_change *c)
 	return 0;
 }
 
-static void point_is_gone(struct dm_sync_image *image)
-{
-	spin_lock_irq(&image->pair.lock);
-	image->pair.sync_time = 0;
-	image->pair.facts.was_synced = false;
-	image->pair.facts.restore_incomplete = false;
-	spin_unlock_irq(&image->pair.lock);
-}
-
 /* Write a record without a point in time; commit_lock held. */
 static int drop_point(struct dm_sync_image *image, struct dm_sync_image_change *c,
 		      struct dm_sync_view_image **view)
 {
-	u32 generation = image->generation, own_id = image->own_id;
-	bool lost = image->lost, written = image->written;
-	int r;
+	int r = dm_sync_image_record_point(image, 0, 0, &c->after);
 
-	image->generation = image->own_id = 0;
-	image->lost = image->written = false;
-	r = write_record(image, c);
-	if (r) {
-		image->generation = generation;
-		image->own_id = own_id;
-		image->written = written;
-		image->lost = lost;
-		return r;
-	}
-	image->by_full = image->hold_released = false;
-	*view = take_view(image);
-	return 0;
+	if (r)
+		c->why = "the store could not be written";
+	else
+		*view = take_view(image);
+	return r;
 }
 
 static int op_drop(struct dm_sync_image *image, struct dm_sync_image_change *c)
 {
 	struct dm_sync_store *s = image->store;
 	struct dm_sync_view_image *view;
-	int r = door_close(image, c);
+	int r;
 
-	if (r)
-		return r;
 	mutex_lock(&s->commit_lock);
 	r = drop_point(image, c, &view);
 	mutex_unlock(&s->commit_lock);
 	if (r)
 		return r;
-	point_is_gone(image);
 	dm_sync_image_hold_off(image);
 	completed(image, c);
 	door_open(image);
@@ -258,15 +234,13 @@ static int op_delete(struct dm_sync_image *image, struct dm_sync_image_change *c
 {
 	struct dm_sync_store *s = image->store;
 	struct dm_sync_view_image *view = NULL;
-	int r, busy = door_close(image, c);
+	int r;
 
-	if (busy && !c->force)
-		return busy;
-	if (busy)
+	if (c->busy)
 		lose_door(image);
 	mutex_lock(&s->commit_lock);
 	r = end_record(image, c, &view);
-	if (busy)	/* refused now, it is there again, unless it was really lost */
+	if (c->busy)	/* refused now, it is there again, unless it was really lost */
 		WRITE_ONCE(image->lost, !r || !rcu_access_pointer(image->view));
 	if (!r) {
 		s->image[image->nr] = NULL;
@@ -312,10 +286,8 @@ static int drop_own_writes(struct dm_sync_image *image, struct dm_sync_image_cha
 static int op_reset(struct dm_sync_image *image, struct dm_sync_image_change *c)
 {
 	struct dm_sync_store *s = image->store;
-	int r = door_close(image, c);
+	int r;
 
-	if (r)
-		return r;
 	mutex_lock(&s->commit_lock);
 	r = drop_own_writes(image, c);
 	mutex_unlock(&s->commit_lock);
@@ -327,6 +299,15 @@ static int op_reset(struct dm_sync_image *image, struct dm_sync_image_change *c)
 	return 0;
 }
 
+static void set_suspended(struct dm_sync_image *image, bool by_full, bool released, bool was)
+{
+	spin_lock_irq(&image->pair.lock);
+	image->by_full = by_full;
+	image->hold_released = released;
+	image->pair.facts.was_synced = was;
+	spin_unlock_irq(&image->pair.lock);
+}
+
 /* Write the record of a state in which the image is kept. */
 static int change_record(struct dm_sync_image *image, struct dm_sync_image_change *c,
 			 bool was_synced)
@@ -336,21 +317,17 @@ static int change_record(struct dm_sync_image *image, struct dm_sync_image_chang
 	int r;
 
 	mutex_lock(&image->store->commit_lock);
-	image->by_full = image->hold_released = false;
-	image->pair.facts.was_synced = was_synced;
+	set_suspended(image, false, false, was_synced);
 	r = keep_image(image, c) ?: write_record(image, c);
-	if (r) {
-		image->by_full = by_full;
-		image->hold_released = released;
-		image->pair.facts.was_synced = was;
-	}
+	if (r)
+		set_suspended(image, by_full, released, was);
 	mutex_unlock(&image->store->commit_lock);
 	return r;
 }
 
 static int op_suspend(struct dm_sync_image *image, struct dm_sync_image_change *c)
 {
-	int r = door_close(image, c) ?: change_record(image, c, true);
+	int r = change_record(image, c, true);
 
 	if (r)
 		return r;
@@ -433,10 +410,22 @@ int dm_sync_image_may(struct dm_sync_image *image, u32 operation, bool force,
 	return 0;
 }
 
+/* It could not be done: all is as it was. */
+static void take_back(struct dm_sync_image *image, struct dm_sync_image_change *c)
+{
+	dm_sync_publish(&image->pair, &c->from, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
+			c->reason);
+	if (image->door_hold)
+		door_open(image);
+}
+
 /**
  * dm_sync_image_run - carry an operation out
  * @image: the image
- * @c: the operation, admitted, its first state published
+ * @c: the operation, admitted; @c->from, @c->during and @c->after
+ *
+ * The door rests before it is known that something goes on: the state that says so
+ * may admit no I/O, which is to wait and not to fail.
  *
  * Context: the conductor; may sleep. The caller has a reference of his own.
  * Return: 0; or a negative errno, with a sentence in @c: the image is what it was, and
@@ -444,13 +433,20 @@ int dm_sync_image_may(struct dm_sync_image *image, u32 operation, bool force,
  */
 int dm_sync_image_run(struct dm_sync_image *image, struct dm_sync_image_change *c)
 {
-	int r = handlers[c->operation](image, c);
+	int r;
 
-	if (!r)
-		return 0;
-	dm_sync_publish(&image->pair, &c->from, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
-			image->pair.reason);
-	if (image->door_hold)
-		door_open(image);
+	if (handlers[c->operation] != op_resume) {
+		c->busy = door_close(image, c);
+		if (c->busy && !(c->force && handlers[c->operation] == op_delete)) {
+			door_open(image);
+			return c->busy;
+		}
+	}
+	c->reason = image->pair.reason;
+	dm_sync_publish(&image->pair, &c->during, DM_SYNC_EVENT_CAUSE_OPERATION, c->operation,
+			DM_SYNC_REASON_NONE);
+	r = handlers[c->operation](image, c);
+	if (r)
+		take_back(image, c);
 	return r;
 }

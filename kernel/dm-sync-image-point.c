@@ -50,38 +50,68 @@
 #include "dm-sync-freeze.h"
 #include "dm-sync-image.h"
 
-/* What the record said, to be put back when it could not be written. */
-struct old_point {
+/* What a record says of a point in time; to be put back when it could not be written. */
+struct point {
 	u32 generation, own_id;
 	bool lost, written, by_full, hold_released;
+	struct dm_sync_facts facts;
 };
 
-static struct old_point old_point(const struct dm_sync_image *image)
+static struct point point_of(const struct dm_sync_image *image)
 {
-	return (struct old_point) {
+	return (struct point) {
 		image->generation, image->own_id, image->lost, image->written,
-		image->by_full, image->hold_released,
+		image->by_full, image->hold_released, image->pair.facts,
 	};
 }
 
-static void put_back(struct dm_sync_image *image, const struct old_point *old)
-{
-	image->generation = old->generation;
-	image->own_id = old->own_id;
-	image->written = old->written;
-	image->by_full = old->by_full;
-	image->hold_released = old->hold_released;
-	WRITE_ONCE(image->lost, old->lost);
-}
-
-static void point_is_taken(struct dm_sync_image *image)
+static void set_point(struct dm_sync_image *image, const struct point *p)
 {
 	spin_lock_irq(&image->pair.lock);
-	image->pair.sync_time = image->point;
-	image->pair.facts.ever_synced = true;
-	image->pair.facts.was_synced = false;
-	image->pair.facts.restore_incomplete = false;
+	image->generation = p->generation;
+	image->own_id = p->own_id;
+	image->written = p->written;
+	image->by_full = p->by_full;
+	image->hold_released = p->hold_released;
+	image->pair.facts = p->facts;
+	WRITE_ONCE(image->lost, p->lost);
 	spin_unlock_irq(&image->pair.lock);
+}
+
+/**
+ * dm_sync_image_record_point - make a new point in time durable, or that there is none
+ * @image: the image
+ * @generation: of the point, or 0
+ * @own_id: likewise
+ * @step: the state to come
+ *
+ * What was true of the old point, or of its loss, is forgotten with it.
+ *
+ * Context: the conductor; commit_lock held; waits for I/O.
+ * Return: 0, or a negative errno: the image is what it was.
+ */
+int dm_sync_image_record_point(struct dm_sync_image *image, u32 generation, u32 own_id,
+			       const struct dm_sync_step *step)
+{
+	struct point old = point_of(image), new = {
+		.generation = generation, .own_id = own_id, .facts = image->pair.facts,
+	};
+	int r;
+
+	new.facts.was_synced = new.facts.restore_incomplete = false;
+	new.facts.ever_synced |= generation != 0;
+	set_point(image, &new);
+	image->point = generation ? dm_sync_now() : 0;
+	r = dm_sync_store_write_record(image->store, image, step);
+	if (r) {
+		set_point(image, &old);
+	} else {
+		spin_lock_irq(&image->pair.lock);
+		image->pair.sync_time = image->point;
+		spin_unlock_irq(&image->pair.lock);
+	}
+	image->point = 0;
+	return r;
 }
 
 /*
@@ -92,32 +122,21 @@ static int establish(struct dm_sync_image *image, struct dm_sync_view_image **vi
 		     const struct dm_sync_step *step)
 {
 	struct dm_sync_view_image *new = *view;
-	struct old_point old = old_point(image);
 	struct dm_sync_store *s = image->store;
 	int r;
 
-	image->generation = new->generation;
-	image->own_id = new->own_id;
-	image->written = image->by_full = image->hold_released = false;
-	WRITE_ONCE(image->lost, false);
-	image->point = dm_sync_now();
-	r = dm_sync_store_write_record(s, image, step);
-	if (!r) {
-		WARN_ON_ONCE(dm_sync_view_add(&s->view, new));
-		*view = rcu_dereference_protected(image->view,
-						  lockdep_is_held(&s->commit_lock));
-		rcu_assign_pointer(image->view, new);
-		dm_sync_image_end_view(s, *view);
-		if (!s->image[image->nr]) {
-			s->image[image->nr] = image;
-			s->nr_images++;
-		}
-		point_is_taken(image);
-	} else {
-		put_back(image, &old);
+	r = dm_sync_image_record_point(image, new->generation, new->own_id, step);
+	if (r)
+		return r;
+	WARN_ON_ONCE(dm_sync_view_add(&s->view, new));
+	*view = rcu_dereference_protected(image->view, lockdep_is_held(&s->commit_lock));
+	rcu_assign_pointer(image->view, new);
+	dm_sync_image_end_view(s, *view);
+	if (!s->image[image->nr]) {
+		s->image[image->nr] = image;
+		s->nr_images++;
 	}
-	image->point = 0;
-	return r;
+	return 0;
 }
 
 /* The part that hosts wait for. */

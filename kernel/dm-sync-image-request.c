@@ -175,8 +175,6 @@ static int carry_out(struct image_request *req)
 		return r;
 	if (!change_begin(image, &c))
 		return -EOPNOTSUPP;
-	dm_sync_publish(&image->pair, &c.during, DM_SYNC_EVENT_CAUSE_OPERATION, c.operation,
-			DM_SYNC_REASON_NONE);
 	r = dm_sync_image_run(image, &c);
 	req->why = c.why;
 	return r;

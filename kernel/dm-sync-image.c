@@ -186,8 +186,8 @@ void dm_sync_image_record(struct dm_sync_image *image, const struct dm_sync_step
 	now = dm_sync_image_step(image);
 	record_reason(image, step, r);
 	r->flags = record_flags(image);
-	/* The time of an image that was lost is kept, for information. */
-	if (image->generation || image->lost)
+	/* The time of an image that was lost, or dissolved, is kept for information. */
+	if (image->generation || image->lost || image->dissolved)
 		r->sync_time = image->point ?: p->sync_time;
 	r->sync_type = p->state.sync_type;
 	r->copy_type = p->state.copy_type;
@@ -251,14 +251,14 @@ static void recover_state(struct dm_sync_image *image)
 		return;
 	}
 	apply_event(image, DM_SYNC_EV_CRASH_RECOVERY);
-	image->hold_released = true;
-	image->by_full = image->pair.state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED &&
+	image->hold_released = image->pair.state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED;
+	image->by_full = image->hold_released &&
 			 image->pair.reason == DM_SYNC_REASON_STORE_FULL;
 	if (!image->by_full)
 		return;
 	/* Nobody waits now; whether there is space is found out by who needs it. */
 	apply_event(image, DM_SYNC_EV_STORE_SPACE);
-	image->by_full = false;
+	image->by_full = image->hold_released = false;
 	image->pair.reason = DM_SYNC_REASON_NONE;
 }
 

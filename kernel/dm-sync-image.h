@@ -14,14 +14,18 @@
  * @operation: enum dm_sync_operation
  * @force: the caller insists
  * @from: the state before
- * @during: while it runs; published already
+ * @during: while it runs
  * @after: when it is complete
+ * @busy: 0, or the error of a door that has not come to rest, with @force
+ * @reason: enum dm_sync_reason of the state before
  * @why: out: a constant sentence, when it could not be carried out
  */
 struct dm_sync_image_change {
 	u32 operation;
 	bool force;
 	struct dm_sync_step from, during, after;
+	int busy;
+	u32 reason;
 	const char *why;
 };
 
@@ -39,6 +43,8 @@ struct dm_sync_image *dm_sync_image_of(struct dm_sync_pair *pair);
 bool dm_sync_image_is_open(struct dm_sync_image *image);
 
 /* dm-sync-image-point.c: the point in time.  On the conductor. */
+int dm_sync_image_record_point(struct dm_sync_image *image, u32 generation, u32 own_id,
+			       const struct dm_sync_step *step);
 int dm_sync_image_take_point(struct dm_sync_image *image, const struct dm_sync_step *step,
 			     bool force, struct dm_sync_view_image **old, const char **why);
 
