@@ -344,13 +344,15 @@ static struct dm_sync_pair *dm_sync_nl_lookup(struct nlattr **attrs,
 	*by = attrs[DM_SYNC_A_PAIR_UUID];
 	if (*by)
 		return dm_sync_pair_find_uuid(nla_data(*by));
-	*by = attrs[DM_SYNC_A_PAIR_DOOR_MAJOR];
-	if (*by) {
-		door = dm_sync_nl_door(attrs);
-		return door ? dm_sync_pair_find_door(door) : NULL;
-	}
+	/* Before the door, which several images may have. */
 	*by = attrs[DM_SYNC_A_PAIR_NAME];
-	return *by ? dm_sync_nl_find_name(*by) : NULL;
+	if (*by)
+		return dm_sync_nl_find_name(*by);
+	*by = attrs[DM_SYNC_A_PAIR_DOOR_MAJOR];
+	if (!*by)
+		return NULL;
+	door = dm_sync_nl_door(attrs);
+	return door ? dm_sync_pair_find_door(door) : NULL;
 }
 
 /*
