@@ -89,6 +89,27 @@ t_table_lines_that_make_no_sense()
 	with_these_sentences
 }
 
+t_table_lines_of_a_store_that_make_no_sense()
+{
+	legs
+	refused "Arguments: snapshot" "0 $N sync snapshot $S $R -"
+	refused "A snapshot store has its metadata in itself" "0 $N sync snapshot $S $R $META 128"
+	refused "Source and store are the same device" "0 $N sync snapshot $S $S - 128"
+	refused "Cannot open the store" "0 $N sync snapshot $S /dev/nothing - 128"
+	refused "A chunk of a snapshot store is at most" "0 $N sync snapshot $S $R - 4096"
+	refused "The store is too small" "0 $N sync snapshot $S $META - 128"
+	refused "The source is smaller" "0 $((N + 8)) sync snapshot $S $R - 128"
+	refused "on_full is drop or hold" "0 $N sync snapshot $S $R - 128 1 on_full:wait"
+	refused "hold_max is" "0 $N sync snapshot $S $R - 128 1 hold_max:0"
+	for option in recovery:auto copy_type:sync stop_at:inactive hold:track assume_in_sync; do
+		refused "The option is one of another kind of pair" \
+			"0 $N sync snapshot $S $R - 128 1 $option"
+	done
+	refused "The option is one of another kind of pair" \
+		"0 $N sync mirror $S $R - 128 1 on_full:drop"
+	with_these_sentences
+}
+
 t_sizes_that_do_not_fit()
 {
 	legs
@@ -249,7 +270,8 @@ t_odd_names()
 	remove 'a*b;c'
 }
 
-run_tests t_table_lines_that_make_no_sense t_sizes_that_do_not_fit \
+run_tests t_table_lines_that_make_no_sense t_table_lines_of_a_store_that_make_no_sense \
+	t_sizes_that_do_not_fit \
 	t_devices_that_are_not_there_or_the_same t_devices_that_are_in_use \
 	t_metadata_devices_that_hold_something t_one_damaged_home_of_the_superblock \
 	t_metadata_of_another_pair t_replica_doors_that_make_no_sense t_odd_names
