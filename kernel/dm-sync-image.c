@@ -14,7 +14,7 @@
  *			change (view, generation, lost, written) is theirs under it
  *	event lock	of the pairs: taken by publishing, never with commit_lock held:
  *			listeners are told by the conductor alone
- *	pair.lock, io_lock	spinlocks, innermost; all that readers need (rule P)
+ *	io_lock, pair.lock	spinlocks, innermost; all that readers need (rule P)
  *
  * The committer may find the store full while the conductor waits for writes that
  * the committer has to save; so it never waits for the conductor. It gives an image
@@ -673,21 +673,26 @@ bool dm_sync_image_is_open(struct dm_sync_image *image)
 
 /**
  * dm_sync_image_register - an image is visible, and operations are possible
- * @image: the image, in its state
+ * @image: the image, in s->image[] and in its state
+ *
+ * A suspend that begins just now either finds it there, or is found here.
  *
  * Context: the conductor, or resume; may sleep.
  */
 void dm_sync_image_register(struct dm_sync_image *image)
 {
 	struct dm_sync_pair *p = &image->pair;
+	struct dm_sync_store *s = image->store;
 
-	spin_lock_irq(&p->lock);
+	spin_lock_irq(&s->io_lock);
+	spin_lock(&p->lock);
 	image_identify(image);
 	dm_sync_pair_update_door(p);
-	p->live = true;
-	spin_unlock_irq(&p->lock);
-	if (!p->id && !p->gone && image->store->images_dir)
-		dm_sync_pair_register(p, image->store->images_dir, image->name);
+	p->live = s->live;
+	spin_unlock(&p->lock);
+	spin_unlock_irq(&s->io_lock);
+	if (!p->id && !p->gone && s->images_dir)
+		dm_sync_pair_register(p, s->images_dir, image->name);
 	dm_sync_image_events_kick(image);
 }
 
