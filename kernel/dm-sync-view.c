@@ -55,8 +55,9 @@
  * Deleting goes through the index in steps, so that saves can be done in between.
  * Until it ends the image stays in the list, marked dying: older images still find
  * through it what was not merged yet. An entry is set in the older index before the
- * image leaves the list, and its own index stays as it was, so a reader who is past
- * the older one finds the same slot. Where the older index has no leaf it takes over
+ * image leaves the list, and its own index stays as it was. A reader takes the pointer
+ * to the newer image before it looks into an index: so it either comes past the dying
+ * image, or sees all that was merged. Where the older index has no leaf it takes over
  * the other's, so that deleting needs no memory.
  *
  * Locking: one writer, the store's committer, changes anything. find(), find_saved()
@@ -269,17 +270,20 @@ bool dm_sync_view_protected(const struct dm_sync_view *v, u64 chunk)
  * @chunk: below nr_chunks
  * @slot: out: with DM_SYNC_FOUND_SLOT
  *
- * When it is the source, that holds until a host writes the chunk; whoever reads it
- * then keeps such writes away (rule S-read).
+ * When it is the source, that holds until a host writes the chunk. So a reader must be
+ * known to such writes before it looks up (rule S-read), not after.
  *
  * Context: any, under rcu_read_lock().
  */
 enum dm_sync_found dm_sync_view_find_saved(const struct dm_sync_view_image *image, u64 chunk,
 					   u32 *slot)
 {
+	const struct dm_sync_view_image *newer;
 	u32 value;
 
-	for (; image; image = READ_ONCE(image->newer)) {
+	for (; image; image = newer) {
+		/* first the way on, then the look: see above, pairs with link_images() */
+		newer = smp_load_acquire(&image->newer);
 		value = dm_sync_index_get(&image->saved, chunk);
 		if (!value)
 			continue;

@@ -3,7 +3,9 @@
  * What the parts of the snapshot store that keep memory need in order to run on the host.
  *
  * The barriers are real ones, because the tests read with threads while another one writes.
- * A test may set shim_fail_in to n to make the n-th allocation from then on fail, once.
+ * A test may set shim_load, which is then called before each load that a reader makes: it can
+ * let a writer go ahead there. It may set shim_fail_in to n to make the n-th allocation from
+ * then on fail, once.
  *
  * A test that plays a whole kernel has all this from kernel.h already.
  */
@@ -13,9 +15,12 @@
 
 #include <stdlib.h>
 
-#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_CONSUME)
+__attribute__((weak)) void (*shim_load)(void);	/* weak: one in the whole program */
+#define shim_before_load()	((void)(shim_load && (shim_load(), true)))
+
+#define READ_ONCE(x)		(shim_before_load(), __atomic_load_n(&(x), __ATOMIC_CONSUME))
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
-#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define smp_load_acquire(p)	(shim_before_load(), __atomic_load_n(p, __ATOMIC_ACQUIRE))
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define cond_resched()		((void)0)
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What images see, case by case: saving and deleting in all orders, saves that were under way
- * while images came and went, loading what cannot be, lack of memory, and readers who look up
- * while images are deleted under them. Random histories with crashes are in test_store_model.c.
+ * while images came and went, loading what cannot be, lack of memory, and readers under whom
+ * images are deleted, at each of their loads and by a thread of its own. Random histories with
+ * crashes are in test_store_model.c.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -329,6 +330,64 @@ static void test_load(void)
  * Readers
  *--------------------------------------------------------------*/
 
+static unsigned int load_nr, interrupt_at;
+static struct dm_sync_view_image *victim[2];
+
+/* The reader is about to make its n-th load, and the writer comes first. */
+static void on_load(void)
+{
+	if (++load_nr != interrupt_at)
+		return;
+	shim_load = NULL;
+	for (int i = 0; i < 2 && victim[i]; i++) {
+		dm_sync_view_delete_begin(&v, victim[i]);
+		while (!dm_sync_view_delete_step(&v, 1, on_free, NULL))
+			;
+	}
+}
+
+/* @with_leaf: the oldest one has a leaf of its own, so that entries move one by one. */
+static void interrupt(unsigned int first, unsigned int second, unsigned int n, bool with_leaf)
+{
+	struct dm_sync_view_image *image[4];
+	int found;
+
+	begin();
+	image[0] = add(1);
+	if (with_leaf)
+		save(6, 1);
+	image[1] = add(2);
+	save(5, 2);
+	image[2] = add(3);
+	save(7, 3);
+	image[3] = add(4);
+	victim[0] = image[first];
+	victim[1] = second == first ? NULL : image[second];
+	load_nr = 0;
+	interrupt_at = n;
+	shim_load = on_load;
+	found = at(image[0], 5);
+	expect(found == 2, "%u, %u deleted before load %u: %d", first, second, n, found);
+	found = at(image[0], 7);
+	expect(found == 3, "%u, %u deleted before load %u: %d", first, second, n, found);
+	expect(!shim_load || n > 15, "there were %u loads", load_nr);
+	for (int i = 0; i < 2 && !shim_load; i++)
+		dm_sync_view_free(victim[i]);
+	shim_load = NULL;
+	dm_sync_view_exit(&v);
+}
+
+static void test_interrupted(void)
+{
+	for (unsigned int first = 1; first < 4; first++)
+		for (unsigned int second = 1; second < 4; second++)
+			for (unsigned int n = 1; n < 20; n++) {
+				interrupt(first, second, n, false);
+				interrupt(first, second, n, true);
+			}
+	point("images deleted before each single load of a reader");
+}
+
 /*
  * One image lives on while others come and go. For it a chunk is in the source until it is
  * saved, and in one and the same slot ever after: there is never a moment without.
@@ -416,7 +475,7 @@ static void test_readers(void)
 	lasting = add(1);
 	for (unsigned long n = 0; n < READERS; n++)
 		pthread_create(&thread[n], NULL, reader, (void *)n);
-	churn(300);
+	churn(60);
 	WRITE_ONCE(stop, true);
 	for (int n = 0; n < READERS; n++)
 		pthread_join(thread[n], &bad[n]);
@@ -434,6 +493,7 @@ int main(void)
 	test_steps();
 	test_memory();
 	test_load();
+	test_interrupted();
 	test_readers();
 	return done();
 }
