@@ -214,7 +214,10 @@ static inline u32 find_bit(const void *map, u32 size, u32 from, int value)
 #define find_next_bit_le(map, size, from)	find_bit(map, size, from, 1)
 #define find_next_zero_bit_le(map, size, from)	find_bit(map, size, from, 0)
 
-/* the block device */
+/* the block device; a test may have one of its own */
+#ifdef KERNEL_DEVICE
+#include KERNEL_DEVICE
+#else
 #define DISK_UNITS	64u
 typedef u8 blk_status_t;
 typedef u32 blk_opf_t;
@@ -389,6 +392,7 @@ static inline struct block_device *disk_after_cut(const struct block_device *d)
 	memcpy(n->bad, d->bad, sizeof(n->bad));
 	return n;
 }
+#endif /* KERNEL_DEVICE */
 
 #include "dm-sync.h"
 
