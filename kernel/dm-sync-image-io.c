@@ -41,8 +41,8 @@
  *    neighbour is merged, its entries go to the next older image unless that one has
  *    an entry of its own; and only the neighbour itself could find those that do not
  *    (dm-sync-view.c), whoever is older having met the other entry before. A reader who
- *    was past the older image when it got the entry finds the same slot in the neighbour,
- *    whose index stays as it was for a grace period.
+ *    looked into the older image before it got the entry has the way to the neighbour
+ *    already, and finds the same slot there: its index stays as it was for a grace period.
  *  - when the image itself is deleted, deactivated, reset or gets a new point in time, its
  *    door is drained first.
  *  - when it is given up nobody waits, because the committer does it and may be what
