@@ -13,8 +13,7 @@
 
 #define DM_MSG_PREFIX "sync"
 
-static DEFINE_MUTEX(registry_lock);	/* protects contexts and their tables count */
-static LIST_HEAD(contexts);
+static LIST_HEAD(contexts);		/* and their tables count: dm_sync_registry_lock */
 
 struct workqueue_struct *dm_sync_demand_wq;
 
@@ -108,22 +107,6 @@ static struct dm_sync_mirror *mirror_alloc(void)
  * Contexts
  *--------------------------------------------------------------*/
 
-/* Would these devices be written by two pairs? */
-static const char *device_conflict(const struct dm_sync_pair *p, dev_t source,
-				   dev_t replica, dev_t meta)
-{
-	if (p->replica_dev == replica)
-		return "The replica is already used by another pair";
-	if (p->source_dev == source || p->replica_dev == source || p->meta_dev == source)
-		return "The source is already used by another pair";
-	if (p->source_dev == replica || p->meta_dev == replica)
-		return "The replica is already used by another pair";
-	if (meta && (p->source_dev == meta || p->replica_dev == meta ||
-		     p->meta_dev == meta))
-		return "The metadata device is already used by another pair";
-	return NULL;
-}
-
 static bool context_matches(struct dm_sync_mirror *m, struct dm_target *ti,
 			    dev_t source, dev_t replica, dev_t meta,
 			    const struct dm_sync_config *c)
@@ -140,22 +123,35 @@ static struct dm_sync_mirror *context_find(struct dm_target *ti, dev_t source,
 					   const struct dm_sync_config *c)
 {
 	struct mapped_device *md = dm_table_get_md(ti->table);
+	const char *conflict = dm_sync_claim_conflict(md, source, replica, meta, false);
 	struct dm_sync_mirror *m, *found = NULL;
-	const char *conflict;
 
-	list_for_each_entry(m, &contexts, list) {
-		if (m->pair.md == md) {
-			if (context_matches(m, ti, source, replica, meta, c))
-				found = m;
-			continue;
-		}
-		conflict = device_conflict(&m->pair, source, replica, meta);
-		if (conflict) {
-			ti->error = (char *)conflict;
-			return ERR_PTR(-EBUSY);
-		}
+	if (conflict) {
+		ti->error = (char *)conflict;
+		return ERR_PTR(-EBUSY);
 	}
+	list_for_each_entry(m, &contexts, list)
+		if (m->pair.md == md && context_matches(m, ti, source, replica, meta, c))
+			found = m;
 	return found;
+}
+
+static void mirror_retire(struct dm_sync_claim *claim)
+{
+	struct dm_sync_mirror *m = container_of(claim, struct dm_sync_mirror, claim);
+
+	if (m->pair.id)
+		dm_sync_pair_unregister(&m->pair);
+}
+
+static void claim_devices(struct dm_sync_mirror *m)
+{
+	m->claim.md = m->pair.md;
+	m->claim.source = &m->pair.source_dev;
+	m->claim.replica = &m->pair.replica_dev;
+	m->claim.meta = &m->pair.meta_dev;
+	m->claim.retire = mirror_retire;
+	dm_sync_claim_add(&m->claim);
 }
 
 /**
@@ -181,7 +177,7 @@ struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
 	struct dm_sync_mirror *m;
 	unsigned int noio;
 
-	mutex_lock(&registry_lock);
+	mutex_lock(&dm_sync_registry_lock);
 	m = context_find(ti, source->bd_dev, replica->bd_dev, meta_dev, c);
 	if (IS_ERR(m))
 		goto out;
@@ -202,6 +198,7 @@ struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
 		m->pair.replica_dev = replica->bd_dev;
 		m->sectors = ti->len;
 		m->region_shift = __ffs(c->region_sectors);
+		claim_devices(m);
 		list_add_tail(&m->list, &contexts);
 	} else if (m->loaded && (m->sectors != ti->len ||
 				 m->super.region_sectors != c->region_sectors)) {
@@ -214,7 +211,7 @@ struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
 	}
 	m->tables++;
 out:
-	mutex_unlock(&registry_lock);
+	mutex_unlock(&dm_sync_registry_lock);
 	return m;
 }
 
@@ -230,11 +227,13 @@ void dm_sync_mirror_detach(struct dm_sync_mirror *m)
 {
 	bool last;
 
-	mutex_lock(&registry_lock);
+	mutex_lock(&dm_sync_registry_lock);
 	last = !--m->tables;
-	if (last)
+	if (last) {
+		dm_sync_claim_del(&m->claim);
 		list_del(&m->list);
-	mutex_unlock(&registry_lock);
+	}
+	mutex_unlock(&dm_sync_registry_lock);
 	if (last) {
 		dm_sync_pair_unregister(&m->pair);
 		/*
@@ -255,18 +254,6 @@ void dm_sync_mirror_detach(struct dm_sync_mirror *m)
 	dm_sync_pair_put(&m->pair);
 }
 
-/* A reload with other devices or another geometry made a new pair: retire the old. */
-static void retire_predecessors(struct dm_sync_mirror *m)
-{
-	struct dm_sync_mirror *other;
-
-	mutex_lock(&registry_lock);
-	list_for_each_entry(other, &contexts, list)
-		if (other != m && other->pair.md == m->pair.md && other->pair.id)
-			dm_sync_pair_unregister(&other->pair);
-	mutex_unlock(&registry_lock);
-}
-
 /**
  * dm_sync_mirror_register - make an activated mirror visible, if it is not yet
  * @m: the mirror
@@ -279,7 +266,7 @@ void dm_sync_mirror_register(struct dm_sync_mirror *m)
 
 	if (m->pair.id || m->pair.gone || m->passthrough)
 		return;
-	retire_predecessors(m);
+	dm_sync_claim_retire(&m->claim);
 	dm_sync_pair_register(&m->pair, disk, "dm-sync");
 }
 

@@ -10,6 +10,7 @@
 #include <linux/workqueue.h>
 
 #include "dm-sync.h"
+#include "dm-sync-claim.h"
 #include "dm-sync-gate.h"
 #include "dm-sync-options.h"
 #include "dm-sync-pace.h"
@@ -125,6 +126,7 @@ struct dm_sync_mirror {
 	struct dm_sync_pair pair;
 	struct list_head list;		/* of all contexts; registry lock */
 	unsigned int tables;		/* instances; registry lock */
+	struct dm_sync_claim claim;	/* of its devices */
 
 	/* constant while active */
 	sector_t sectors;
