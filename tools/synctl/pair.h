@@ -15,7 +15,7 @@
 
 #define DMS_UNKNOWN_MAX		16
 #define DMS_UNKNOWN_BYTES	32
-#define DMS_NAME_MAX		128
+#define DMS_NAME_MAX		192	/* DOOR@IMAGE */
 #define DMS_UUID_TEXT		37
 
 /* @len: as sent; @data holds the first DMS_UNKNOWN_BYTES of it at most */

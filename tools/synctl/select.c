@@ -26,13 +26,21 @@ bool pair_device(const struct dms_pair *pair, enum pair_device which, struct dev
 	return true;
 }
 
-/* A rename is the device-mapper's; its name is the one people see. */
+/*
+ * A rename is the device-mapper's; its name is the one people see. Of an image it
+ * is DOOR@IMAGE, and only the first half can be renamed.
+ */
 void select_name(struct dms_pair *pair)
 {
+	char renamed[128], image[65] = "";
+	const char *at = strrchr(pair->name, '@');
 	struct devno door;
 
-	if (pair_device(pair, DEV_DOOR, &door))
-		device_dm_name(door, pair->name, sizeof(pair->name));
+	if (GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_SNAPSHOT && at)
+		snprintf(image, sizeof(image), "%s", at);
+	if (pair_device(pair, DEV_DOOR, &door) &&
+	    device_dm_name(door, renamed, sizeof(renamed)))
+		snprintf(pair->name, sizeof(pair->name), "%s%s", renamed, image);
 	if (!pair->name[0])
 		snprintf(pair->name, sizeof(pair->name), "id:%u",
 			 (unsigned int)GET(pair, ID));
