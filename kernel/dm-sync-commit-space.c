@@ -9,7 +9,8 @@
  *
  *	an own write of an image	fails, and only it
  *	on_full:drop			the oldest image is given up; again until there is
- *					a slot or no image that needs one
+ *					a slot or no image that needs one. One that the
+ *					source is being restored from goes last
  *	on_full:hold			the source's writes wait for space, as long as
  *					hold_max says, and then it is as drop
  *
@@ -110,16 +111,30 @@ void dm_sync_space_watch(struct dm_sync_store *s)
  * Full
  *--------------------------------------------------------------*/
 
+/**
+ * dm_sync_store_failed - the store owes what could not be written
+ * @s: the store
+ * @error: why, a negative errno
+ *
+ * It is probed from now on, until it is durable.
+ *
+ * Context: commit_lock held.
+ */
+void dm_sync_store_failed(struct dm_sync_store *s, int error)
+{
+	s->failed = error;
+	s->probe_seconds = PROBE_FIRST;
+	queue_delayed_work(s->io_wq, &s->probe_work, PROBE_FIRST * HZ);
+}
+
 /* The record first, which is durable when this returns; then nobody needs its chunks. */
 static void give_up(struct dm_sync_store *s, struct dm_sync_image *image, u32 reason)
 {
 	int r = dm_sync_image_give_up(s, image, reason);
 
-	if (!r)
-		return;
-	DMERR("%s: image %s is lost, but that could not be written: %d. It must not be used if the machine stops before it is",
-	      s->name, image->name, r);
-	s->failed = r;
+	if (r)
+		DMERR("%s: image %s is lost, but that could not be written: %d. It must not be used if the machine stops before it is",
+		      s->name, image->name, r);
 }
 
 static struct dm_sync_view_image *view_of(struct dm_sync_store *s, unsigned int nr)
@@ -129,25 +144,27 @@ static struct dm_sync_view_image *view_of(struct dm_sync_store *s, unsigned int 
 	return rcu_dereference_protected(s->image[nr]->view, lockdep_is_held(&s->commit_lock));
 }
 
+/* One that the source is being restored from is the last to go. */
 static struct dm_sync_image *oldest_image(struct dm_sync_store *s)
 {
 	struct dm_sync_view_image *view, *oldest = NULL;
+	struct dm_sync_image *last = NULL;
 	unsigned int i, found = 0;
 
 	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++) {
 		view = view_of(s, i);
-		if (!view || (oldest && oldest->generation < view->generation))
+		if (!view)
+			continue;
+		if (dm_sync_restore_is_from(s, s->image[i])) {
+			last = s->image[i];
+			continue;
+		}
+		if (oldest && oldest->generation < view->generation)
 			continue;
 		oldest = view;
 		found = i;
 	}
-	return oldest ? s->image[found] : NULL;
-}
-
-static void arm_probe(struct dm_sync_store *s)
-{
-	s->probe_seconds = PROBE_FIRST;
-	queue_delayed_work(s->io_wq, &s->probe_work, PROBE_FIRST * HZ);
+	return oldest ? s->image[found] : last;
 }
 
 /* Images were given up, so nothing needs to be saved. */
@@ -167,8 +184,6 @@ static void drop_oldest(struct dm_sync_store *s)
 	}
 	DMERR("%s: the store is full: its oldest image %s is given up", s->name, image->name);
 	give_up(s, image, DM_SYNC_REASON_STORE_FULL);
-	if (s->failed)
-		arm_probe(s);
 }
 
 static void hold(struct dm_sync_store *s)
@@ -281,12 +296,11 @@ void dm_sync_space_fail(struct dm_sync_store *s, int error)
 
 	DMERR("%s: the store failed: %d. Its images are given up, the source goes on", s->name,
 	      error);
-	s->failed = error;
+	dm_sync_store_failed(s, error);
 	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++)
 		if (view_of(s, i))
 			give_up(s, s->image[i], DM_SYNC_REASON_STORE_FAILED);
 	expect_none(s);
-	arm_probe(s);
 }
 
 /**
@@ -349,7 +363,7 @@ void dm_sync_store_start_timers(struct dm_sync_store *s)
 {
 	mutex_lock(&s->commit_lock);
 	if (s->failed)
-		arm_probe(s);
+		dm_sync_store_failed(s, s->failed);
 	mutex_unlock(&s->commit_lock);
 }
 

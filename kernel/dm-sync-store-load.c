@@ -66,6 +66,7 @@ void dm_sync_store_unload(struct dm_sync_store *s)
 	unsigned int i;
 
 	s->loaded = false;
+	dm_sync_restore_free(s);
 	dm_sync_view_exit(&s->view);
 	dm_sync_slots_exit(&s->slots);
 	free_segments(s);
@@ -176,8 +177,6 @@ static int check_super(struct dm_sync_store *s, const struct dm_sync_config *c,
 		*why = "the store was made for another chunk size";
 	else if (s->super.store_sectors > bdev_nr_sectors(s->bdev))
 		*why = "the device is smaller than the store on it";
-	else if (s->super.restoring)
-		*why = "the source is half restored, which this version of dm-sync cannot go on with";
 	else
 		return 0;
 	return -EINVAL;
@@ -651,7 +650,9 @@ static int take_up(struct dm_sync_store *s, struct dm_sync_stretch *stretch, boo
 	*why = "the store cannot be written";
 	if (r)
 		r = lose_images(s);
-	return r ?: mend(s, super_torn, table_torn);
+	if (!r)
+		r = mend(s, super_torn, table_torn);
+	return r ?: dm_sync_restore_load(s, why);
 }
 
 /**
@@ -711,6 +712,7 @@ int dm_sync_store_load(struct dm_sync_store *s, const struct dm_sync_config *c,
 	int r;
 
 	*why = "not enough memory";
+	s->failed = 0;
 	r = alloc_buffers(s);
 	if (r)
 		return r;

@@ -32,6 +32,7 @@
 #include "dm-sync-jobs.h"
 #include "dm-sync-options.h"
 #include "dm-sync-pair-priv.h"
+#include "dm-sync-restore.h"
 #include "dm-sync-slots.h"
 #include "dm-sync-store-codec.h"
 #include "dm-sync-view.h"
@@ -44,7 +45,8 @@ struct dm_sync_store;
 /**
  * struct dm_sync_save - chunks on their way into the store
  * @list: the store's, from dm_sync_store_save() until @done
- * @chunk, @nr: chunks, adjacent, at least one
+ * @chunk, @nr: chunks, adjacent, at least one; none when only @done is wanted, of an own
+ *	write
  * @bad: bit i: the source could not be read in chunk @chunk + i
  * @own: the image whose own write this is; NULL: what the source held
  * @pages: the data, chunk by chunk, each chunk a whole slot long
@@ -235,7 +237,12 @@ struct dm_sync_store {
 	unsigned int probe_seconds;
 	int failed;			/* the store could not be written: errno */
 
-	struct workqueue_struct *io_wq, *conductor;
+	/* being restored: dm-sync-restore-life.c */
+	struct dm_sync_restore __rcu *restore;		/* while it goes on */
+	struct dm_sync_restore *restore_memory;		/* it, or the one before */
+	struct dm_sync_map *restore_marks;		/* one begins; commit_lock */
+
+	struct workqueue_struct *io_wq, *conductor, *restore_wq;
 	struct list_head visible;	/* of stores that can be found; dm-sync-image.c */
 	struct kobject *dir, *images_dir;	/* dm-sync/ and dm-sync/images/ */
 	u32 hold_max;			/* as @config has them, for whoever asks; io_lock */
@@ -301,6 +308,7 @@ void dm_sync_store_free_slot(void *store, u32 slot);	/* as dm_sync_slot_fn; then
 int dm_sync_store_rewrite(struct dm_sync_store *s);
 
 /* dm-sync-commit-space.c: space, full, failure */
+void dm_sync_store_failed(struct dm_sync_store *s, int error);
 int dm_sync_store_revive(struct dm_sync_store *s);
 void dm_sync_store_hold_max_changed(struct dm_sync_store *s);	/* @hold_max was set */
 void dm_sync_store_let_go(struct dm_sync_store *s, bool let_go, bool requeue);

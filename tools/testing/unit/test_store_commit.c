@@ -516,6 +516,9 @@ static void delete(void)
 	} else if (!disk->off) {
 		model.image[nr].maybe_not = store.image_owed;
 	}
+	/* What the newest batch filled is the first that is looked at. */
+	if (rnd(2))
+		store.slots.cursor = store.slots.newest;
 	mutex_unlock(&store.commit_lock);
 	dm_sync_store_kick(&store);
 	work();
