@@ -468,6 +468,8 @@ static void show(struct dm_sync_store *s, struct batch *b)
 		else
 			r = dm_sync_view_save(&s->view, generation, chunk, b->first + i,
 					      is_bad(&s->items[i]));
+		if (!save->own)
+			dm_sync_restore_saved(s, chunk);
 		/* Nothing came between, and the memory was reserved. */
 		if (WARN_ON_ONCE(r))
 			free_slots(s, b->first + i, 1);

@@ -13,6 +13,8 @@
  *		  gate, and begins anew when the hold ends. It has not done anything
  *		  yet, so who drains the gate need not wait for it; and it holds no
  *		  range, so images can still be read.
+ *	restore	  the source is being restored, and one of its chunks is still to come:
+ *		  it waits until it has (dm-sync-restore.c).
  *	range	  its chunks are locked, from the first that is not protected, as far as
  *		  the range table's unit goes; longer writes do this unit by unit.
  *	save	  the first run of chunks that are not protected: memory, one read of the
@@ -82,6 +84,8 @@
  * @error: of the save
  * @gen: of the gate
  * @gated: it is in the gate
+ * @demand: chunks that have to be restored first
+ * @counted: of a read: the image that it reads, in place of a source being restored
  */
 struct cow_io {
 	struct dm_sync_store *store;
@@ -95,6 +99,8 @@ struct cow_io {
 	blk_status_t status;
 	u8 gen;
 	bool gated;
+	struct dm_sync_demand demand;
+	struct dm_sync_image *counted;
 };
 
 /**
@@ -314,6 +320,29 @@ static void cow_lock(struct dm_sync_job *job)
  * Gate, look, hold
  *--------------------------------------------------------------*/
 
+/* Its chunks are the source's, or the restore is over; no lock held. */
+static void cow_restored(struct dm_sync_demand *demand, int error)
+{
+	struct cow_io *io = container_of(demand, struct cow_io, demand);
+	struct bio *bio = bio_of(io);
+
+	if (!error) {
+		dm_sync_job_queue(&io->store->jobs, &io->job, cow_lock);
+		return;
+	}
+	bio->bi_status = error == -EAGAIN ? BLK_STS_DM_REQUEUE : errno_to_blk_status(error);
+	bio_endio(bio);
+}
+
+/* Part of the source is still to come from an image. Returns false when it is not any more. */
+static bool cow_demand(struct cow_io *io)
+{
+	io->demand.first = io->first;
+	io->demand.last = io->last;
+	io->demand.done = cow_restored;
+	return dm_sync_restore_demand(io->store, &io->demand);
+}
+
 /*
  * Returns true when the write may be issued now.  Else it is on its way elsewhere, and may
  * be over already.
@@ -322,14 +351,17 @@ static bool cow_start(struct cow_io *io)
 {
 	struct dm_sync_store *s = io->store;
 	struct bio *bio = bio_of(io);
+	bool needs;
 
 	if (!dm_sync_gate_enter(&s->gate, bio, &io->gen))
 		return false;
 	io->at = next_unprotected(s, io->first, io->last);
 	io->gated = io->at > io->last;
-	if (likely(io->gated))
+	needs = unlikely(rcu_access_pointer(s->restore)) &&
+		dm_sync_restore_needs(s, io->first, io->last);
+	if (likely(io->gated && !needs))
 		return true;
-	if (unlikely(READ_ONCE(s->holding))) {
+	if (unlikely(!io->gated && READ_ONCE(s->holding))) {
 		u8 gen = io->gen;
 
 		if (dm_sync_images_hold(s, bio)) {
@@ -338,7 +370,8 @@ static bool cow_start(struct cow_io *io)
 		}
 	}
 	io->gated = true;
-	dm_sync_job_queue(&s->jobs, &io->job, cow_lock);
+	if (!needs || !cow_demand(io))
+		dm_sync_job_queue(&s->jobs, &io->job, cow_lock);
 	return false;
 }
 
@@ -389,7 +422,8 @@ static void set_chunks(struct cow_io *io, struct bio *bio)
  * @bio: the bio
  *
  * Context: the submitter's; waits for no I/O (rule Q).
- * Return: DM_MAPIO_REMAPPED or DM_MAPIO_SUBMITTED.
+ * Return: DM_MAPIO_REMAPPED or DM_MAPIO_SUBMITTED; DM_MAPIO_KILL for a read of what a restore
+ * cannot bring.
  */
 int dm_sync_cow_map(struct dm_sync_store *s, struct dm_target *ti, struct bio *bio)
 {
@@ -397,11 +431,13 @@ int dm_sync_cow_map(struct dm_sync_store *s, struct dm_target *ti, struct bio *b
 
 	bio_set_dev(bio, s->source);
 	io->gated = false;
+	io->counted = NULL;
 	if (bio->bi_opf & REQ_PREFLUSH)
 		return DM_MAPIO_REMAPPED;
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	if (!op_is_write(bio_op(bio)))
-		return DM_MAPIO_REMAPPED;
+		return unlikely(rcu_access_pointer(s->restore)) ?
+		       dm_sync_restore_read(s, bio, &io->counted) : DM_MAPIO_REMAPPED;
 	io->store = s;
 	io->job.pages = NULL;
 	set_chunks(io, bio);
@@ -424,6 +460,10 @@ int dm_sync_cow_end_io(struct dm_sync_store *s, struct bio *bio, blk_status_t *e
 	if (io->gated) {
 		io->gated = false;
 		dm_sync_gate_leave(&s->gate, io->gen);
+	}
+	if (unlikely(io->counted)) {
+		dm_sync_restore_read_end(io->counted);
+		io->counted = NULL;
 	}
 	return DM_ENDIO_DONE;
 }

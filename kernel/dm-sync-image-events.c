@@ -42,6 +42,7 @@
 enum image_event {
 	EVENT_LOST,
 	EVENT_WRITTEN,
+	EVENT_RESTORED,
 	EVENT_SPACE,		/* the first of them all: EVENT_SPACE + enum dm_sync_space */
 };
 
@@ -168,6 +169,7 @@ static void lost_unseen(struct dm_sync_image *image, const struct dm_sync_step *
 int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, u32 reason)
 {
 	struct dm_sync_step to;
+	bool restoring;
 	int r;
 
 	/* Also when it only seems lost, as it is being deleted by force. */
@@ -175,6 +177,12 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
 		return 0;
 	/* With the facts of before. */
 	next_step(image, loss_of(reason), &to);
+	restoring = dm_sync_restore_is_from(s, image);
+	if (restoring) {
+		spin_lock_irq(&image->pair.lock);
+		image->pair.facts.restore_incomplete = true;
+		spin_unlock_irq(&image->pair.lock);
+	}
 	image->lost_reason = reason;
 	image->generation = image->own_id = 0;
 	smp_store_mb(image->lost, true);
@@ -182,6 +190,10 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
 	if (r)
 		DMERR("%s: the image is lost (%s), and not even that can be written: %d",
 		      image->pair.name, dm_sync_reason_name(reason), r);
+	if (restoring) {
+		DMERR("%s: the source is half restored", image->pair.name);
+		dm_sync_restore_off(s);
+	}
 	give_up_view(s, image);
 	image->written = false;
 	if (!image->pair.id && !READ_ONCE(s->live))
@@ -240,6 +252,17 @@ void dm_sync_images_space(struct dm_sync_store *s, enum dm_sync_space what)
 		clear_bit(EVENT_SPACE + opposite[what], &image->events);
 		happened(image, EVENT_SPACE + what);
 	}
+}
+
+/**
+ * dm_sync_image_restore_over - the source is restored from this image as far as can be
+ * @image: the image
+ *
+ * Context: commit_lock held; does not sleep.
+ */
+void dm_sync_image_restore_over(struct dm_sync_image *image)
+{
+	happened(image, EVENT_RESTORED);
 }
 
 /*----------------------------------------------------------------
@@ -335,6 +358,8 @@ static void do_events(struct work_struct *work)
 		tell_lost(image);
 	if (pending(image, EVENT_WRITTEN))
 		tell_written(image);
+	if (pending(image, EVENT_RESTORED))
+		dm_sync_restore_finish(image);
 	if (pending(image, EVENT_SPACE + DM_SYNC_SPACE_HOLD))
 		tell_hold(image);
 	if (pending(image, EVENT_SPACE + DM_SYNC_SPACE_GO))

@@ -17,6 +17,8 @@
  *	suspend	the record; then writes that would have to be saved are held
  *		(dm-sync-image-events.c), while the door is read only.
  *	resume	the record; then they go on.
+ *	restore	see dm-sync-restore-life.c: it only begins here, and the state stays what
+ *		it is meanwhile. Abort ends it, with a source that is half restored.
  *
  * The door. Its I/O is counted before it looks at door_hold. So once that is set and
  * the count has been 0, no I/O of the door looks at the view, or is on its way to a
@@ -348,16 +350,39 @@ static int op_resume(struct dm_sync_image *image, struct dm_sync_image_change *c
 	return 0;
 }
 
+static int op_restore(struct dm_sync_image *image, struct dm_sync_image_change *c)
+{
+	int r = dm_sync_restore_begin(image, &c->during, &c->why);
+
+	if (!r)
+		door_open(image);
+	return r;
+}
+
+static int op_abort(struct dm_sync_image *image, struct dm_sync_image_change *c)
+{
+	int r = dm_sync_restore_abort(image, &c->after);
+
+	if (r)
+		c->why = "the store could not be written";
+	else
+		dm_sync_publish(&image->pair, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED,
+				c->operation, DM_SYNC_REASON_RESTORE_INCOMPLETE);
+	return r;
+}
+
 /*----------------------------------------------------------------
  * Which there are, and doing one
  *--------------------------------------------------------------*/
 
 static int (*const handlers[])(struct dm_sync_image *image, struct dm_sync_image_change *c) = {
+	[DM_SYNC_OPERATION_ABORT] = op_abort,
 	[DM_SYNC_OPERATION_ACTIVATE] = op_point,
 	[DM_SYNC_OPERATION_DEACTIVATE] = op_drop,
 	[DM_SYNC_OPERATION_DETACH] = op_delete,
 	[DM_SYNC_OPERATION_DISSOLVE] = op_delete,
 	[DM_SYNC_OPERATION_RESYNC] = op_point,
+	[DM_SYNC_OPERATION_RESTORE] = op_restore,
 	[DM_SYNC_OPERATION_RESUME] = op_resume,
 	[DM_SYNC_OPERATION_RETURN_TO_RESOURCE_POOL] = op_delete,
 	[DM_SYNC_OPERATION_SUSPEND] = op_suspend,
@@ -381,6 +406,31 @@ u32 dm_sync_image_operations(void)
 	return set;
 }
 
+/*
+ * No other point in time and no second restore: what the source is to be has to stay one
+ * image. The state of that image itself forbids more. Older ones stay with it.
+ */
+static bool restore_forbids(struct dm_sync_image *image, u32 operation)
+{
+	const struct dm_sync_view_image *view;
+	struct dm_sync_restore *r;
+	bool older = false;
+
+	if (!dm_sync_restore_is_from(image->store, NULL))
+		return false;
+	if (handlers[operation] == op_point || handlers[operation] == op_restore)
+		return true;
+	if (handlers[operation] != op_delete && handlers[operation] != op_drop)
+		return false;
+	rcu_read_lock();
+	r = rcu_dereference(image->store->restore);
+	view = r ? rcu_dereference(r->image->view) : NULL;
+	older = view && READ_ONCE(image->generation) &&
+		READ_ONCE(image->generation) <= view->generation;
+	rcu_read_unlock();
+	return older;
+}
+
 /**
  * dm_sync_image_may - is there a reason against it that the state does not know?
  * @image: the image
@@ -395,15 +445,20 @@ int dm_sync_image_may(struct dm_sync_image *image, u32 operation, bool force,
 		      const char **why)
 {
 	if (!(dm_sync_image_operations() & BIT(operation))) {
-		*why = "this version does not restore from an image";
+		*why = "an image has no such operation";
 		return -EOPNOTSUPP;
+	}
+	if (restore_forbids(image, operation)) {
+		*why = "the source is being restored";
+		return -EBUSY;
 	}
 	if (handlers[operation] == op_delete && !force && dm_sync_image_is_open(image)) {
 		*why = "a replica door of the image is in use";
 		return -EBUSY;
 	}
 	/* Writes in the gate wait for space; the gate would wait for them in vain. */
-	if (handlers[operation] == op_point && READ_ONCE(image->store->full)) {
+	if ((handlers[operation] == op_point || handlers[operation] == op_restore) &&
+	    READ_ONCE(image->store->full)) {
 		*why = "the store is full, and writes to the source wait for space";
 		return -EBUSY;
 	}
@@ -435,7 +490,7 @@ int dm_sync_image_run(struct dm_sync_image *image, struct dm_sync_image_change *
 {
 	int r;
 
-	if (handlers[c->operation] != op_resume) {
+	if (handlers[c->operation] != op_resume && handlers[c->operation] != op_abort) {
 		c->busy = door_close(image, c);
 		if (c->busy && !(c->force && handlers[c->operation] == op_delete)) {
 			door_open(image);

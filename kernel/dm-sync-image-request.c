@@ -319,6 +319,11 @@ static int may_create(struct dm_sync_store *s, u32 stop_at, const char **why)
 		*why = "this creation cannot stop at that state";
 		return -EINVAL;
 	}
+	if (dm_sync_restore_is_from(s, NULL) &&
+	    after.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED) {
+		*why = "the source is being restored";
+		return -EBUSY;
+	}
 	if (READ_ONCE(s->full) && after.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED) {
 		*why = "the store is full, and writes to the source wait for space";
 		return -EBUSY;

@@ -158,6 +158,7 @@ static void record_reason(struct dm_sync_image *image, bool coming,
 		return;
 	}
 	r->reason = image->lost ? image->lost_reason :
+		    image->pair.facts.restore_incomplete ? DM_SYNC_REASON_RESTORE_INCOMPLETE :
 		    image->by_full ? DM_SYNC_REASON_STORE_FULL : DM_SYNC_REASON_NONE;
 	r->reason_time = r->reason ? dm_sync_now() : 0;
 }
@@ -239,6 +240,22 @@ static bool record_makes_sense(struct dm_sync_image *image)
 	return false;
 }
 
+/* A restore that the superblock does not know of had not begun. */
+static void recover_restore(struct dm_sync_image *image)
+{
+	struct dm_sync_state *state = &image->pair.state;
+
+	if (state->progress != DM_SYNC_PROGRESS_STATUS_RESTORING ||
+	    image->store->super.restoring == image->nr + 1)
+		return;
+	state->progress = DM_SYNC_PROGRESS_STATUS_COMPLETED;
+	state->requested = DM_SYNC_COPY_STATE_NOT_APPLICABLE;
+	if (state->copy_state != DM_SYNC_COPY_STATE_BROKEN)
+		return;
+	state->progress = DM_SYNC_PROGRESS_STATUS_DORMANT;
+	state->requested = DM_SYNC_COPY_STATE_SYNCHRONIZED;
+}
+
 /* What a crash, or a shutdown, leaves of the state. Held writes were never acknowledged. */
 static void recover_state(struct dm_sync_image *image)
 {
@@ -250,6 +267,7 @@ static void recover_state(struct dm_sync_image *image)
 		apply_event(image, DM_SYNC_EV_STATE_UNKNOWN);
 		return;
 	}
+	recover_restore(image);
 	apply_event(image, DM_SYNC_EV_CRASH_RECOVERY);
 	image->hold_released = image->pair.state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED;
 	image->by_full = image->hold_released &&
@@ -386,7 +404,8 @@ static void image_info(struct dm_sync_pair *pair, const struct dm_sync_facts *f,
 	info->pause_ns = image->pause_ns;
 	info->rpo_objective = DM_SYNC_NULL;
 	info->replica_type = dm_sync_derive_replica_type(&pair->state);
-	info->percent = dm_sync_derive_percent(&pair->state, f, 1, 0);
+	info->percent = dm_sync_derive_percent(&pair->state, f, image->store->layout.nr_chunks,
+					       dm_sync_restore_left(image->store));
 	info->allowed &= dm_sync_image_operations();
 	info->allowed_force &= dm_sync_image_operations();
 	info_store(image->store, info);

@@ -51,6 +51,8 @@ static void free_queues(struct dm_sync_store *s)
 		destroy_workqueue(s->io_wq);
 	if (s->conductor)
 		destroy_workqueue(s->conductor);
+	if (s->restore_wq)
+		destroy_workqueue(s->restore_wq);
 }
 
 static void free_pools(struct dm_sync_store *s)
@@ -101,7 +103,8 @@ static int init_pools(struct dm_sync_store *s)
 
 	s->io_wq = alloc_workqueue("dm_sync_store", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	s->conductor = alloc_ordered_workqueue("dm_sync", WQ_MEM_RECLAIM);
-	if (!s->io_wq || !s->conductor) {
+	s->restore_wq = alloc_ordered_workqueue("dm_sync_restore", WQ_MEM_RECLAIM);
+	if (!s->io_wq || !s->conductor || !s->restore_wq) {
 		free_queues(s);
 		return -ENOMEM;
 	}
@@ -394,6 +397,7 @@ void dm_sync_store_resume(struct dm_sync_store *s)
 	dm_sync_store_let_go(s, false, false);	/* and kicks: own writes may have waited */
 	dm_sync_store_start_timers(s);
 	dm_sync_images_register(s);
+	dm_sync_restore_pause(s, false);
 }
 
 /**
@@ -404,6 +408,7 @@ void dm_sync_store_resume(struct dm_sync_store *s)
  */
 void dm_sync_store_presuspend(struct dm_sync_store *s)
 {
+	dm_sync_restore_pause(s, true);
 	/* First, since the conductor may be waiting for writes that wait for space. */
 	dm_sync_store_let_go(s, true, dm_noflush_suspending(s->ti));
 	dm_sync_images_stop(s);
@@ -419,6 +424,7 @@ void dm_sync_store_presuspend_undo(struct dm_sync_store *s)
 {
 	dm_sync_store_let_go(s, false, false);
 	dm_sync_images_restart(s);
+	dm_sync_restore_pause(s, false);
 }
 
 static bool owes_nothing(const struct dm_sync_store *s)
@@ -452,6 +458,7 @@ void dm_sync_store_postsuspend(struct dm_sync_store *s)
 {
 	if (s->loaded) {
 		flush_workqueue(s->conductor);
+		dm_sync_restore_flush(s);
 		disarm(s);
 		dm_sync_store_stop_timers(s);
 	}

@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A restore's beginning, its end, and taking it up again.
+ *
+ * On the disk a restore is three things: the map; the record of the image, whose
+ * ProgressStatus is Restoring; and the superblock, which names the image. It goes on as
+ * long as record and superblock both say so:
+ *
+ *	begin	map, then record, then superblock: with the last it has begun. A power cut
+ *		before leaves a record that the superblock does not confirm: nothing was
+ *		restored yet, and the image is what it was.
+ *	end	record, then superblock: with the first it has ended, however it did. What
+ *		the superblock says of it is not believed without the record.
+ *
+ * The map is formatted anew, both homes of each block, before the record is written; at
+ * that time no restore goes on, so nobody believes what is there. An old map is never
+ * taken for a new one's.
+ *
+ * The beginning. Which chunks differ is found out while hosts go on: it is asked of the
+ * view chunk by chunk, and what is saved meanwhile is marked by the committer
+ * (dm_sync_restore_saved()). Then the gate is closed, when no host write is half way; what
+ * was marked last becomes durable; record and superblock are written under the same
+ * commit_lock under which hosts are redirected; and the gate opens. Hosts wait for three
+ * small writes. Reads that are on their way to the source end as reads from before.
+ *
+ * The end. Complete, when the map is empty and that is durable: the image is Synchronized,
+ * as the source was it at the beginning. Its own writes, if it had any, are part of what
+ * the source has now; they stay where they are, and are not counted as changes any more.
+ * Or broken off, by Abort or because chunks could not be restored or the image was lost:
+ * then the source holds the image's content in part and what it had before in the rest,
+ * and hosts meet it so from that moment on. The image is Broken, "restore incomplete", and
+ * is kept: nothing was taken from it, so it may be restored from again. What hosts write
+ * after that is lost by a repetition where the chunks differ, as by any restore.
+ *
+ * A map that is damaged, or cannot be read, cannot say which chunks hosts have written
+ * since; to take all of them for marked would undo acknowledged writes. It breaks off.
+ *
+ * Locks: s->restore is set and cleared with commit_lock held, cleared with r->apply as
+ * well, and read under RCU. The structure outlives the restore, as the worker may be
+ * waiting for the committer, who is ending it; it is freed before the next one begins, or
+ * with the store.
+ */
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "dm-sync-image.h"
+
+#define DM_MSG_PREFIX "sync"
+
+#define LOOK_CHUNKS	1024u	/* at a time, without giving way */
+
+/* Of the restore that goes on; commit_lock held. */
+static struct dm_sync_restore *current_restore(struct dm_sync_store *s)
+{
+	return rcu_dereference_protected(s->restore, lockdep_is_held(&s->commit_lock));
+}
+
+/*----------------------------------------------------------------
+ * Memory
+ *--------------------------------------------------------------*/
+
+static void free_restore(struct dm_sync_restore *r)
+{
+	unsigned int i;
+
+	dm_sync_map_destroy(r->map);
+	for (i = 0; i < DM_SYNC_RESTORE_PAGES; i++)
+		if (r->page[i])
+			__free_page(r->page[i]);
+	kfree(r);
+}
+
+/**
+ * dm_sync_restore_free - free the store's last restore, if there was one
+ * @s: the store; no restore goes on, or nobody uses the store any more
+ *
+ * Context: may sleep; not the worker.
+ */
+void dm_sync_restore_free(struct dm_sync_store *s)
+{
+	struct dm_sync_restore *r = s->restore_memory;
+
+	if (!r)
+		return;
+	RCU_INIT_POINTER(s->restore, NULL);
+	s->restore_memory = NULL;
+	cancel_delayed_work_sync(&r->work);
+	synchronize_rcu();
+	free_restore(r);
+}
+
+static struct dm_sync_restore *alloc_restore(struct dm_sync_image *image)
+{
+	struct dm_sync_restore *r = kzalloc(sizeof(*r), GFP_NOIO);
+	struct dm_sync_store *s = image->store;
+	unsigned int i;
+
+	if (!r)
+		return NULL;
+	dm_sync_restore_work_init(r);
+	r->store = s;
+	r->image = image;
+	r->map = dm_sync_map_create(&s->meta, DM_SYNC_BLOCK_RESTORE_MAP, DM_SYNC_RESTORE_BLOCK,
+				    s->super.epoch, s->layout.nr_chunks);
+	for (i = 0; r->map && i < DM_SYNC_RESTORE_PAGES; i++) {
+		r->page[i] = alloc_page(GFP_NOIO);
+		if (!r->page[i])
+			break;
+	}
+	if (r->map && i == DM_SYNC_RESTORE_PAGES)
+		return r;
+	free_restore(r);
+	return NULL;
+}
+
+/*----------------------------------------------------------------
+ * Beginning
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_restore_saved - a chunk was saved
+ * @s: the store
+ * @chunk: it differs from the source soon
+ *
+ * Context: commit_lock held.
+ */
+void dm_sync_restore_saved(struct dm_sync_store *s, u64 chunk)
+{
+	if (unlikely(s->restore_marks))
+		dm_sync_map_set(s->restore_marks, chunk);
+}
+
+static void set_marks(struct dm_sync_store *s, struct dm_sync_map *map)
+{
+	mutex_lock(&s->commit_lock);
+	s->restore_marks = map;
+	mutex_unlock(&s->commit_lock);
+}
+
+/* What the image does not find in the source.  Returns false when it has no view. */
+static bool mark(struct dm_sync_restore *r, u64 chunk, u64 end)
+{
+	const struct dm_sync_view_image *view;
+	u32 slot;
+
+	rcu_read_lock();
+	view = rcu_dereference(r->image->view);
+	for (; view && chunk < end; chunk++)
+		if (dm_sync_view_find(view, chunk, &slot) != DM_SYNC_FOUND_SOURCE)
+			dm_sync_map_set(r->map, chunk);
+	rcu_read_unlock();
+	return view;
+}
+
+/* Hosts go on. */
+static int prepare(struct dm_sync_restore *r, const char **why)
+{
+	u64 chunk, nr = r->store->layout.nr_chunks;
+	int error;
+
+	*why = "the store could not be written";
+	error = dm_sync_map_format(r->map, false);
+	if (error)
+		return error;
+	set_marks(r->store, r->map);
+	for (chunk = 0; chunk < nr; chunk += LOOK_CHUNKS) {
+		if (!mark(r, chunk, min(chunk + LOOK_CHUNKS, nr))) {
+			*why = "the image was lost meanwhile";
+			return -EIO;
+		}
+		cond_resched();
+	}
+	return dm_sync_map_commit(r->map, false, NULL, NULL);
+}
+
+/* It cannot be told whether the superblock says so now: it is owed. */
+static void take_back(struct dm_sync_store *s, struct dm_sync_image *image, int error)
+{
+	s->super.restoring = 0;
+	if (dm_sync_store_write_super(s)) {
+		DMERR("%s: the superblock of the store can be neither written nor restored",
+		      s->name);
+		s->failed = error;
+	}
+	dm_sync_store_write_record(s, image, NULL);
+}
+
+/* The gate is closed, commit_lock held. */
+static int establish(struct dm_sync_restore *r, const struct dm_sync_step *during,
+		     const char **why)
+{
+	struct dm_sync_image *image = r->image;
+	struct dm_sync_store *s = r->store;
+	int error;
+
+	*why = "the image was lost meanwhile";
+	if (image->lost)
+		return -EIO;
+	*why = "the store could not be written";
+	error = dm_sync_map_commit(r->map, false, NULL, NULL);
+	if (!error)
+		error = dm_sync_store_write_record(s, image, during);
+	if (error)
+		return error;
+	s->super.restoring = image->nr + 1;
+	error = dm_sync_store_write_super(s);
+	if (error) {
+		take_back(s, image, error);
+		return error;
+	}
+	r->on = true;
+	s->restore_memory = r;
+	rcu_assign_pointer(s->restore, r);
+	return 0;
+}
+
+static int stand_still(struct dm_sync_restore *r, const struct dm_sync_step *during,
+		       const char **why)
+{
+	struct dm_sync_store *s = r->store;
+	struct bio_list parked;
+	int error = dm_sync_gate_close(&s->gate, DM_SYNC_IMAGE_DRAIN);
+
+	if (error) {
+		*why = "writes to the source did not end in time";
+	} else {
+		mutex_lock(&s->commit_lock);
+		error = establish(r, during, why);
+		mutex_unlock(&s->commit_lock);
+	}
+	dm_sync_gate_open(&s->gate, &parked);
+	dm_sync_cow_restart(s, &parked);
+	return error;
+}
+
+/**
+ * dm_sync_restore_begin - restore the source from an image
+ * @image: the image, its door held; no restore goes on
+ * @during: the state that its record is to say
+ * @why: out: a constant sentence when it failed
+ *
+ * Context: the conductor; may sleep.
+ * Return: 0 and hosts see the image; or a negative errno: nothing has changed.
+ */
+int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step *during,
+			  const char **why)
+{
+	struct dm_sync_store *s = image->store;
+	struct dm_sync_restore *r = s->restore_memory;
+	int error;
+
+	*why = "the restore before this one has not come to rest yet";
+	if (r && (r->on || work_busy(&r->work.work)))
+		return -EBUSY;
+	dm_sync_restore_free(s);
+	*why = "not enough memory";
+	r = alloc_restore(image);
+	if (!r)
+		return -ENOMEM;
+	error = prepare(r, why);
+	if (!error)
+		error = stand_still(r, during, why);
+	set_marks(s, NULL);
+	if (error) {
+		free_restore(r);
+		dm_sync_store_start_timers(s);	/* if it failed by this */
+		return error;
+	}
+	*why = NULL;
+	DMINFO("%s: the source is being restored from %s: %llu of %llu chunks", s->name,
+	       image->name, dm_sync_map_count(r->map), s->layout.nr_chunks);
+	queue_delayed_work(s->restore_wq, &r->work, 0);
+	return 0;
+}
+
+/*----------------------------------------------------------------
+ * The end
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_restore_is_from - is the source being restored from this image?
+ * @s: the store
+ * @image: an image of it; NULL: from any
+ *
+ * Context: any.
+ */
+bool dm_sync_restore_is_from(struct dm_sync_store *s, const struct dm_sync_image *image)
+{
+	const struct dm_sync_restore *r;
+	bool is;
+
+	rcu_read_lock();
+	r = rcu_dereference(s->restore);
+	is = r && (!image || r->image == image);
+	rcu_read_unlock();
+	return is;
+}
+
+/**
+ * dm_sync_restore_left - how many chunks are still to come
+ * @s: the store
+ *
+ * Context: any but an interrupt.
+ */
+u64 dm_sync_restore_left(struct dm_sync_store *s)
+{
+	struct dm_sync_restore *r;
+	u64 left;
+
+	rcu_read_lock();
+	r = rcu_dereference(s->restore);
+	left = r ? dm_sync_map_count(r->map) : 0;
+	rcu_read_unlock();
+	return left;
+}
+
+/**
+ * dm_sync_restore_off - it is over: hosts meet the source alone
+ * @s: the store; the image's record does not say Restoring any more, durably or, if that
+ *	cannot be had, as an image that is lost
+ *
+ * When it returns the worker writes to the source no more, and whoever read a slot for it
+ * has counted himself in the image's own_writes.
+ *
+ * Context: commit_lock held; sleeps for I/O.
+ */
+void dm_sync_restore_off(struct dm_sync_store *s)
+{
+	struct dm_sync_restore *r = current_restore(s);
+	int error;
+
+	if (!r)
+		return;
+	s->super.restoring = 0;
+	error = dm_sync_store_write_super(s);
+	if (error) {
+		DMERR("%s: the superblock of the store cannot be written: %d", s->name, error);
+		s->failed = s->failed ?: error;
+	}
+	mutex_lock(&r->apply);
+	spin_lock_irq(&r->lock);
+	r->on = false;
+	spin_unlock_irq(&r->lock);
+	rcu_assign_pointer(s->restore, NULL);
+	mutex_unlock(&r->apply);
+	synchronize_rcu();
+	mod_delayed_work(s->restore_wq, &r->work, 0);	/* lets go of who waits */
+}
+
+static void set_incomplete(struct dm_sync_image *image, bool incomplete)
+{
+	spin_lock_irq(&image->pair.lock);
+	image->pair.facts.restore_incomplete = incomplete;
+	spin_unlock_irq(&image->pair.lock);
+}
+
+/**
+ * dm_sync_restore_abort - it breaks off, and the image stays
+ * @image: from which the source is being restored
+ * @after: the state that its record is to say, which the caller publishes
+ *
+ * Context: the conductor; may sleep.
+ * Return: 0; or a negative errno: it goes on.
+ */
+int dm_sync_restore_abort(struct dm_sync_image *image, const struct dm_sync_step *after)
+{
+	bool was = image->pair.facts.restore_incomplete;
+	struct dm_sync_store *s = image->store;
+	int error;
+
+	mutex_lock(&s->commit_lock);
+	set_incomplete(image, true);
+	error = image->lost ? -EIO : dm_sync_store_write_record(s, image, after);
+	if (error)
+		set_incomplete(image, was || image->lost);
+	else
+		dm_sync_restore_off(s);
+	mutex_unlock(&s->commit_lock);
+	return error;
+}
+
+static bool event_step(struct dm_sync_image *image, enum dm_sync_event ev,
+		       struct dm_sync_step *to)
+{
+	struct dm_sync_facts f;
+	bool changed;
+
+	spin_lock_irq(&image->pair.lock);
+	dm_sync_image_facts(image, &f);
+	changed = dm_sync_event_step(&image->pair.state, &f, ev, true, false, to);
+	spin_unlock_irq(&image->pair.lock);
+	return changed;
+}
+
+/* What is true of the image when the source has become it. */
+static void set_restored(struct dm_sync_image *image, bool written, bool incomplete,
+			 bool was_synced)
+{
+	spin_lock_irq(&image->pair.lock);
+	image->written = written;
+	image->pair.facts.restore_incomplete = incomplete;
+	image->pair.facts.was_synced = was_synced;
+	spin_unlock_irq(&image->pair.lock);
+}
+
+/* The map is empty.  commit_lock held. */
+static int complete_it(struct dm_sync_image *image, const struct dm_sync_step *to)
+{
+	bool written = image->written, incomplete = image->pair.facts.restore_incomplete;
+	bool was_synced = image->pair.facts.was_synced;
+	struct dm_sync_store *s = image->store;
+	int error;
+
+	if (image->lost)
+		return -EIO;
+	image->point = written ? dm_sync_now() : 0;
+	set_restored(image, false, false, false);
+	error = dm_sync_store_write_record(s, image, to);
+	if (error) {
+		set_restored(image, written, incomplete, was_synced);
+	} else {
+		spin_lock_irq(&image->pair.lock);
+		image->pair.sync_time = image->point ?: image->pair.sync_time;
+		spin_unlock_irq(&image->pair.lock);
+		dm_sync_restore_off(s);
+	}
+	image->point = 0;
+	return error;
+}
+
+/**
+ * dm_sync_restore_finish - the worker has done all it can
+ * @image: from which the source is being restored, or was
+ *
+ * Context: the conductor; may sleep.
+ */
+void dm_sync_restore_finish(struct dm_sync_image *image)
+{
+	struct dm_sync_store *s = image->store;
+	struct dm_sync_step to;
+	u64 left;
+	int error;
+
+	if (!dm_sync_restore_is_from(s, image))
+		return;
+	left = dm_sync_restore_left(s);
+	if (!event_step(image, left ? DM_SYNC_EV_SOURCE_COPY_ERROR : DM_SYNC_EV_COPY_DONE, &to))
+		return;
+	if (left) {
+		DMERR("%s: %llu chunks could not be restored from %s", s->name, left,
+		      image->name);
+		error = dm_sync_restore_abort(image, &to);
+	} else {
+		mutex_lock(&s->commit_lock);
+		error = complete_it(image, &to);
+		mutex_unlock(&s->commit_lock);
+	}
+	if (error)
+		return;		/* the worker asks again */
+	dm_sync_publish(&image->pair, &to,
+			left ? DM_SYNC_EVENT_CAUSE_ERROR : DM_SYNC_EVENT_CAUSE_COMPLETED,
+			left ? 0 : DM_SYNC_OPERATION_RESTORE,
+			left ? DM_SYNC_REASON_RESTORE_INCOMPLETE : DM_SYNC_REASON_NONE);
+}
+
+/*----------------------------------------------------------------
+ * Over a suspend, and over a crash
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_restore_pause - hold the background, or let it go on
+ * @s: the store
+ * @pause: a suspend begins; writes that wait are served as before
+ *
+ * Context: presuspend, its undoing, or resume; may sleep.
+ */
+void dm_sync_restore_pause(struct dm_sync_store *s, bool pause)
+{
+	struct dm_sync_restore *r;
+
+	mutex_lock(&s->commit_lock);
+	r = current_restore(s);
+	if (r) {
+		WRITE_ONCE(r->paused, pause);
+		if (!pause)
+			mod_delayed_work(s->restore_wq, &r->work, 0);
+	}
+	mutex_unlock(&s->commit_lock);
+}
+
+/**
+ * dm_sync_restore_flush - wait until the worker rests
+ * @s: the store; paused, and no host I/O
+ *
+ * Context: postsuspend, while blocks may still be written; may sleep.
+ */
+void dm_sync_restore_flush(struct dm_sync_store *s)
+{
+	if (s->restore_memory) {
+		flush_delayed_work(&s->restore_memory->work);
+		cancel_delayed_work_sync(&s->restore_memory->work);
+	}
+}
+
+/* It had begun, and what is left to do is not known. */
+static int break_off(struct dm_sync_image *image)
+{
+	struct dm_sync_pair *p = &image->pair;
+	struct dm_sync_step to;
+
+	DMERR("%s: the map of the restore is damaged: the source is half restored", p->name);
+	event_step(image, DM_SYNC_EV_SOURCE_COPY_ERROR, &to);
+	set_incomplete(image, true);
+	spin_lock_irq(&p->lock);
+	p->state.copy_state = to.copy_state;
+	p->state.progress = to.progress;
+	p->state.requested = to.requested;
+	p->reason = DM_SYNC_REASON_RESTORE_INCOMPLETE;
+	p->reason_time = dm_sync_now();
+	spin_unlock_irq(&p->lock);
+	image->store->super.restoring = 0;
+	return dm_sync_store_write_record(image->store, image, NULL);
+}
+
+static struct dm_sync_image *restoring_image(struct dm_sync_store *s)
+{
+	u32 nr = s->super.restoring;
+	struct dm_sync_image *image = nr && nr <= DM_SYNC_MAX_IMAGES ? s->image[nr - 1] : NULL;
+
+	if (!image || image->lost || !rcu_access_pointer(image->view) ||
+	    image->pair.state.progress != DM_SYNC_PROGRESS_STATUS_RESTORING)
+		return NULL;
+	return image;
+}
+
+/**
+ * dm_sync_restore_load - take a restore up again
+ * @s: the store, its images loaded; the superblock is written later in any case
+ * @why: out: a sentence, on errors
+ *
+ * Context: preresume, commit_lock held; may sleep for I/O.
+ * Return: 0, also when none goes on; or a negative errno.
+ */
+int dm_sync_restore_load(struct dm_sync_store *s, const char **why)
+{
+	struct dm_sync_image *image = restoring_image(s);
+	struct dm_sync_restore *r;
+	u64 lost;
+	int error;
+
+	if (!image) {
+		s->super.restoring = 0;
+		return 0;
+	}
+	*why = "not enough memory for the restore that goes on";
+	r = alloc_restore(image);
+	if (!r)
+		return -ENOMEM;
+	error = dm_sync_map_load(r->map, s->super.flags & DM_SYNC_STORE_CLEAN, &lost);
+	if (error || lost) {
+		free_restore(r);
+		*why = "the store cannot be written";
+		return error == -ENOMEM ? error : break_off(image);
+	}
+	/* What was torn is written again before the superblock may say "clean". */
+	*why = "the store cannot be written";
+	error = dm_sync_map_commit(r->map, false, NULL, NULL);
+	if (error) {
+		free_restore(r);
+		return error;
+	}
+	DMINFO("%s: restoring the source from %s goes on: %llu chunks", s->name, image->name,
+	       dm_sync_map_count(r->map));
+	r->on = r->paused = true;
+	s->restore_memory = r;
+	rcu_assign_pointer(s->restore, r);
+	return 0;
+}
