@@ -42,9 +42,18 @@ def progress():
 
 def leg():
     return closed({
-        "role": {"enum": ["source", "replica", "metadata"]},
+        "role": {"enum": ["source", "replica", "metadata", "store"]},
         "path": TEXT, "devno": DEVNO, "errors": nullable(U64),
         "changed_regions": nullable(U64)})
+
+
+def image():
+    return {**closed({
+        "name": {"type": "string"}, "store": {"type": "string"},
+        "saved_bytes": nullable(U64), "alone_bytes": nullable(U64),
+        "store_bytes": nullable(U64), "store_free_bytes": nullable(U64),
+        "store_chunks": nullable(U32), "pause_ns": nullable(U64)}),
+        "type": ["object", "null"]}
 
 
 def counters():
@@ -85,6 +94,7 @@ def pair(spec):
     props["progress"] = {"$ref": "#/$defs/progress"}
     props["counters"] = {"$ref": "#/$defs/counters"}
     props["legs"] = {"type": "array", "items": {"$ref": "#/$defs/leg"}}
+    props["image"] = {"$ref": "#/$defs/image"}
     props["unknown_attributes"] = {"type": "array", "items": closed({
         "type": U32, "hex": {"type": "string", "pattern": "^([0-9a-f]{2})*$"}})}
     return closed(props)
@@ -95,7 +105,8 @@ def document(spec):
             "required": ["name", "major", "minor"],
             "properties": {
                 "name": {"enum": ["synctl.status", "synctl.show", "synctl.list",
-                                  "synctl.wait", "synctl.watch", "synctl.history"]},
+                                  "synctl.wait", "synctl.watch", "synctl.history",
+                                  "synctl.snapshot"]},
                 "major": {"const": 1}, "minor": {"type": "integer", "minimum": 0}}}
     status = closed({
         "schema": name, "tool": {"type": "string"}, "module": TEXT,
@@ -121,12 +132,13 @@ def document(spec):
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:dm-sync:synctl-status:1",
         "title": "synctl --json, major 1",
-        "description": "Each document of status, show, list, wait, watch and "
-                       "history, and each line of events. A field whose value "
+        "description": "Each document of status, show, list, wait, watch, "
+                       "history and snapshot, and each line of events. A field whose value "
                        "is not known or does not apply is null.",
         "oneOf": [{"$ref": "#/$defs/status"}, {"$ref": "#/$defs/event"}],
         "$defs": {"status": status, "event": event, "pair": pair(spec),
-                  "progress": progress(), "counters": counters(), "leg": leg()}}
+                  "progress": progress(), "counters": counters(), "leg": leg(),
+                  "image": image()}}
 
 
 def render(spec):

@@ -7,20 +7,30 @@
 #include "advice.h"
 #include "format.h"
 
+static const char store_low[] = "the store is nearly full";
+
 static const char *state_text(const struct dms_pair *pair)
 {
+	bool image = HAS(pair, IMAGE);
+
 	switch (GET(pair, COPY_STATE)) {
 	case DM_SYNC_COPY_STATE_BROKEN:
+		if (image)
+			return "the image is lost; the source is not concerned";
 		return "the replica no longer follows its source";
 	case DM_SYNC_COPY_STATE_ABORTED:
 		return "a copy was aborted and the replica is incomplete";
 	case DM_SYNC_COPY_STATE_SKEWED:
-		return "the replica was changed and is not what its source was";
+		if (dms_health(pair) == DMS_CRITICAL)
+			return "the replica was changed and is not what its source was";
+		return GET(pair, REASON) == DM_SYNC_REASON_STORE_LOW ? store_low : NULL;
 	case DM_SYNC_COPY_STATE_FAILEDOVER:
 		return "the replica serves the host in place of its source";
 	case DM_SYNC_COPY_STATE_SUSPENDED:
 		return GET(pair, HELD) ? "host writes are being held" : NULL;
 	case DM_SYNC_COPY_STATE_SYNCHRONIZED:
+		if (GET(pair, REASON) == DM_SYNC_REASON_STORE_LOW)
+			return store_low;
 		return GET(pair, PROGRESS_STATUS) == DM_SYNC_PROGRESS_STATUS_REQUIRES_FRACTURE ?
 			"a restore has ended and the pair waits for a fracture or split" : NULL;
 	default:
@@ -47,6 +57,18 @@ static void print_action(const struct dms_pair *pair)
 	};
 	size_t i;
 
+	if (GET(pair, REASON) == DM_SYNC_REASON_STORE_LOW &&
+	    dms_health(pair) == DMS_DEGRADED) {
+		printf("    action  `synctl remove %s` gives its space back, or make the store "
+		       "larger\n", pair->name);
+		return;
+	}
+	if (HAS(pair, IMAGE) && allows(pair, DM_SYNC_OPERATION_RESYNC) &&
+	    GET(pair, COPY_STATE) == DM_SYNC_COPY_STATE_BROKEN) {
+		printf("    action  `synctl resync %s` takes it anew, of now; `synctl remove %s` "
+		       "deletes it\n", pair->name, pair->name);
+		return;
+	}
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		if (!allows(pair, ways[i].op))
 			continue;

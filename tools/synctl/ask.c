@@ -34,7 +34,10 @@ void print_request(const struct dms_request *request)
 	for (i = 0; i < request->count; i++) {
 		const struct spec_attr *a = &spec_attrs_pair[request->attrs[i].type];
 
-		printf(" %s:%" PRIu64, a->name, request->attrs[i].value);
+		if (a->type == SPEC_STRING)
+			printf(" %s:%s", a->name, request->attrs[i].text);
+		else
+			printf(" %s:%" PRIu64, a->name, request->attrs[i].value);
 		if (a->values)
 			printf("(%s)", spec_text(a->values, request->attrs[i].value));
 	}

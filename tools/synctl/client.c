@@ -16,7 +16,8 @@
 #include "client.h"
 #include "replay.h"
 
-#define TIMEOUT_MS	30000
+/* What is asked of an image is done when the answer comes, and may wait for hosts. */
+#define TIMEOUT_MS	120000
 #define DUMP_TRIES	3
 
 struct dms_client {
@@ -124,6 +125,17 @@ void dms_request_add(struct dms_request *request, uint16_t type, uint64_t value)
 		return;
 	request->attrs[request->count].type = type;
 	request->attrs[request->count].value = value;
+	request->attrs[request->count].text = NULL;
+	request->count++;
+}
+
+void dms_request_add_text(struct dms_request *request, uint16_t type, const char *text)
+{
+	if (request->count == DMS_REQUEST_ATTRS)
+		return;
+	request->attrs[request->count].type = type;
+	request->attrs[request->count].value = 0;
+	request->attrs[request->count].text = text;
 	request->count++;
 }
 
@@ -140,7 +152,9 @@ static struct nl_msg *build(struct dms_client *c, const struct dms_request *requ
 	for (i = 0; i < request->count && !err; i++) {
 		uint16_t type = request->attrs[i].type;
 
-		if (spec_attrs_pair[type].type == SPEC_U64)
+		if (spec_attrs_pair[type].type == SPEC_STRING)
+			err = nla_put_string(msg, type, request->attrs[i].text);
+		else if (spec_attrs_pair[type].type == SPEC_U64)
 			err = nla_put_u64(msg, type, request->attrs[i].value);
 		else
 			err = nla_put_u32(msg, type, request->attrs[i].value);

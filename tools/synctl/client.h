@@ -38,7 +38,10 @@ struct dms_list {
 	bool consistent;
 };
 
-/* A request is a command and numbers; pairs are addressed by their id. */
+/*
+ * A request is a command and numbers; pairs are addressed by their id. Names, of what
+ * has no id yet, are not copied.
+ */
 #define DMS_REQUEST_ATTRS	8
 struct dms_request {
 	uint8_t cmd;
@@ -47,6 +50,7 @@ struct dms_request {
 	struct {
 		uint16_t type;
 		uint64_t value;
+		const char *text;
 	} attrs[DMS_REQUEST_ATTRS];
 };
 
@@ -112,10 +116,13 @@ int dms_get(struct dms_client *client, uint32_t id, struct dms_pair *pair);
  */
 void dms_request_add(struct dms_request *request, uint16_t type, uint64_t value);
 
+/* The same for a name. @text must stay until the request was sent. */
+void dms_request_add_text(struct dms_request *request, uint16_t type, const char *text);
+
 /**
  * dms_send() - send a request that changes something
  * @client: the connection
- * @request: pair-op or pair-set
+ * @request: pair-op, pair-set or image-create
  * @pair: the pair as it is after acceptance, or NULL
  */
 int dms_send(struct dms_client *client, const struct dms_request *request,

@@ -16,6 +16,10 @@
 		 OPT(METHODOLOGY) | OPT(ASSUME_IN_SYNC) | OPT(STOP_AT) | \
 		 OPT(RECOVERY) | OPT(HOLD) | OPT(HOLD_MAX) | OPT(UUID) | OPT(FORMAT))
 
+#define SNAPSHOT	(OPT(CHUNK) | OPT(ON_FULL) | OPT(PRIORITY) | OPT(RATE) | \
+			 OPT(HOLD_MAX) | OPT(UUID) | OPT(FORMAT) | OPT(STOP_AT) | OPT(FORCE))
+#define CLONE		((MIRROR & ~OPT(ASSUME_IN_SYNC)) | OPT(UNASSOC))
+
 #define OPERATION(name, number, summary, detail, more) \
 	{ name, GROUP_CONTROL, "PAIR...", summary, detail, "synctl " name " db0 -W", \
 	  OPERATING | (more), 1, MANY, DM_SYNC_OPERATION_##number, cmd_operation }
@@ -45,7 +49,8 @@ const struct command commands[] = {
 	  NULL, "synctl history db0", OPT(SINCE), 1, MANY, 0, cmd_history },
 
 	OPERATION("activate", ACTIVATE, "start to copy and to follow", NULL, 0),
-	OPERATION("deactivate", DEACTIVATE, "stop copying; writes go on and are tracked", NULL, 0),
+	OPERATION("deactivate", DEACTIVATE, "stop copying; writes go on and are tracked",
+		  "An image is given up by this: what it holds is lost, so this asks.", 0),
 	OPERATION("suspend", SUSPEND, "stop the flow and HOLD writes to the source",
 		  "Programs that write hang until `resume`, or until --hold-max has passed.\n"
 		  "With `set PAIR hold=track` writes go on and are tracked instead.", OPT(HOLD_MAX)),
@@ -53,9 +58,13 @@ const struct command commands[] = {
 	OPERATION("fracture", FRACTURE, "cut the replica off at once", NULL, 0),
 	OPERATION("split", SPLIT, "cut the replica off at a consistent instant", NULL, 0),
 	OPERATION("resync", RESYNC, "copy what differs, source to replica",
-		  "What was written to the replica is lost.", 0),
+		  "What was written to the replica is lost. An image is taken anew, of now;\n"
+		  "what it was is lost, so this asks.", 0),
+	{ "reset", GROUP_CONTROL, "VOL@IMAGE...", "undo what was written to an image",
+	  "The image is again what it was at its point in time.", "synctl reset vol@monday",
+	  OPERATING, 1, MANY, DM_SYNC_OPERATION_RESET_REPLICA, cmd_operation },
 	OPERATION("restore", RESTORE, "copy what differs, replica to SOURCE",
-		  "Overwrites the source: says what is on it, and asks.", 0),
+		  "Overwrites the source: says what is on it, and asks. Of an image likewise.", 0),
 	OPERATION("abort", ABORT, "stop a copy that runs; the replica stays incomplete", NULL, 0),
 	OPERATION("prepare", PREPARE, "set up again and wait for activate", NULL, 0),
 	OPERATION("unprepare", UNPREPARE, "an old name of prepare", NULL, 0),
@@ -75,17 +84,38 @@ const struct command commands[] = {
 	  "that --meta remembers is taken up where it stood.",
 	  "synctl mirror /dev/sdb1 /dev/sdc1 -N db0 --meta /dev/sdd1 -W",
 	  MIRROR | WAITING | SENDING, 2, 2, 0, cmd_mirror },
-	{ "door", GROUP_LIFE, "PAIR [NAME]", "create the replica's door (PAIR-replica)",
-	  "The door admits nothing, reads, or reads and writes, as the CopyState says.",
+	{ "snapshot", GROUP_LIFE, "[SOURCE STORE] VOL@IMAGE", "take an image of the source",
+	  "VOL is the device through which the source is used, /dev/mapper/VOL. Where there is\n"
+	  "none, SOURCE and STORE say what it is made of; with VOL instead of VOL@IMAGE it is\n"
+	  "made and no image is taken. Images that the store holds are there again then.\n"
+	  "An image keeps what the source held at one instant, for which writes pause: of a\n"
+	  "mounted file system too. It is mounted after `synctl door VOL@IMAGE`, deleted by\n"
+	  "`synctl remove VOL@IMAGE`. --chunk, --on-full, --hold-max, --uuid, --format are of\n"
+	  "a new VOL only.",
+	  "synctl snapshot /dev/sdb1 /dev/sdc1 vol@monday", SNAPSHOT | SENDING, 1, 3, 0,
+	  cmd_snapshot },
+	{ "clone", GROUP_LIFE, "SOURCE REPLICA", "make a full copy, of one instant",
+	  "The pair's device is /dev/mapper/NAME; use that in place of the source. The copy is\n"
+	  "of the instant of the command. METHOD: copy-on-write (the default: can be used at\n"
+	  "once, through its door), copy-on-access (what is read is copied too), full (can be\n"
+	  "used when complete), snap-and-clone.",
+	  "synctl clone /dev/sdb1 /dev/sdc1 -N test --meta /dev/sdd1 -W",
+	  CLONE | WAITING | SENDING, 2, 2, 0, cmd_clone },
+	{ "door", GROUP_LIFE, "PAIR [NAME]", "create the door to a replica or image",
+	  "It is /dev/mapper/PAIR-replica, of an image /dev/mapper/VOL@IMAGE. It admits\n"
+	  "nothing, reads, or reads and writes, as the CopyState says.",
 	  "synctl door db0", SENDING, 1, 2, 0, cmd_door },
-	{ "remove", GROUP_LIFE, "PAIR...", "take down the devices of a pair; data stays",
-	  NULL, "synctl remove db0", SENDING, 1, MANY, 0, cmd_remove },
+	{ "remove", GROUP_LIFE, "PAIR...", "take down a pair's devices; delete an image",
+	  "Of a pair, or of VOL, only the devices go: the data and all images stay.\n"
+	  "VOL@IMAGE, which has to be named in full, deletes this image. That asks first.",
+	  "synctl remove db0", OPT(FORCE) | SENDING, 1, MANY, 0, cmd_remove },
 
 	{ "help", GROUP_HELP, "[COMMAND]", "this, or all about one command",
 	  "`synctl help exit-codes` lists the exit codes.", "synctl help resync",
 	  0, 0, 1, 0, cmd_help },
-	{ "states", GROUP_HELP, "", "which operation is allowed in which state",
-	  NULL, "synctl states --dot | dot -Tsvg", OPT(DOT), 0, 0, 0, cmd_states },
+	{ "states", GROUP_HELP, "[mirror|snapshot|clone]",
+	  "which operation is allowed in which state", NULL,
+	  "synctl states snapshot --dot | dot -Tsvg", OPT(DOT), 0, 1, 0, cmd_states },
 	{ "schema", GROUP_HELP, "[status]", "the JSON schema of --json", NULL,
 	  "synctl schema status", 0, 0, 1, 0, cmd_schema },
 	{ "decode", GROUP_HELP, "FIELD VALUE", "name of a code, or code of a name",
@@ -102,6 +132,16 @@ const struct command *command_find(const char *name)
 	for (c = commands; c->name; c++)
 		if (!strcmp(c->name, name))
 			return c;
+	return NULL;
+}
+
+const char *command_verb(unsigned int operation)
+{
+	const struct command *c;
+
+	for (c = commands; c->name; c++)
+		if (operation && c->operation == operation)
+			return c->name;
 	return NULL;
 }
 

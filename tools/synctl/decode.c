@@ -60,6 +60,11 @@ static void decode_attr(struct dms_pair *pair, unsigned int type,
 			return;
 		memcpy(pair->name, data, len);
 		break;
+	case DM_SYNC_A_PAIR_IMAGE:
+		if (!len || !memchr(data, 0, len) || len > sizeof(pair->image))
+			return;
+		memcpy(pair->image, data, len);
+		break;
 	case DM_SYNC_A_PAIR_UUID:
 		if (len != sizeof(pair->uuid))
 			return;
@@ -114,6 +119,16 @@ bool dms_running(const struct dms_pair *pair)
 	}
 }
 
+/*
+ * To be written to is what a copy of one instant is for; a mirror that was has lost
+ * what it is for.
+ */
+static bool may_be_written(const struct dms_pair *pair)
+{
+	return GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_SNAPSHOT ||
+		GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_CLONE;
+}
+
 enum dms_health dms_health(const struct dms_pair *pair)
 {
 	if (!HAS(pair, COPY_STATE) ||
@@ -121,10 +136,13 @@ enum dms_health dms_health(const struct dms_pair *pair)
 		return DMS_UNKNOWN;
 	switch (GET(pair, COPY_STATE)) {
 	case DM_SYNC_COPY_STATE_SYNCHRONIZED:
-		return DMS_HEALTHY;
+		return GET(pair, REASON) == DM_SYNC_REASON_STORE_LOW ? DMS_DEGRADED : DMS_HEALTHY;
+	case DM_SYNC_COPY_STATE_SKEWED:
+		if (!may_be_written(pair))
+			return DMS_CRITICAL;
+		return GET(pair, REASON) == DM_SYNC_REASON_STORE_LOW ? DMS_DEGRADED : DMS_HEALTHY;
 	case DM_SYNC_COPY_STATE_BROKEN:
 	case DM_SYNC_COPY_STATE_ABORTED:
-	case DM_SYNC_COPY_STATE_SKEWED:
 	case DM_SYNC_COPY_STATE_FAILEDOVER:
 		return DMS_CRITICAL;
 	default:

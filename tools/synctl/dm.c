@@ -209,9 +209,9 @@ int dm_remove(const char *name)
 	return task_run(t, true, 0);
 }
 
-bool dm_table(const char *name, char *target, char *params)
+static bool one_target(int type_of_task, const char *name, char *target, char *params)
 {
-	struct dm_task *t = task_new(DM_DEVICE_TABLE, name);
+	struct dm_task *t = task_new(type_of_task, name);
 	uint64_t start, length;
 	char *type = NULL, *rest = NULL;
 	bool ok = false;
@@ -227,6 +227,16 @@ bool dm_table(const char *name, char *target, char *params)
 	if (t)
 		dm_task_destroy(t);
 	return ok;
+}
+
+bool dm_table(const char *name, char *target, char *params)
+{
+	return one_target(DM_DEVICE_TABLE, name, target, params);
+}
+
+bool dm_status(const char *name, char *target, char *status)
+{
+	return one_target(DM_DEVICE_STATUS, name, target, status);
 }
 
 int dm_each(void (*fn)(const char *name, void *arg), void *arg)

@@ -54,6 +54,9 @@ int dm_remove(const char *name);
  */
 bool dm_table(const char *name, char *target, char *params);
 
+/* The same of its status line. */
+bool dm_status(const char *name, char *target, char *status);
+
 /* Call @fn for each device-mapper device there is. */
 int dm_each(void (*fn)(const char *name, void *arg), void *arg);
 

@@ -149,16 +149,16 @@ static void reason_text(const struct dms_error *e, int err, char *text, size_t s
 /* Which operations the pair admits now, the best hint there is */
 static void allowed_text(const struct dms_pair *pair, char *text, size_t size)
 {
-	uint32_t bits = GET(pair, ALLOWED_OPS) & command_operations();
+	uint32_t bits = GET(pair, ALLOWED_OPS);
 	unsigned int op;
 	size_t at = 0;
 
 	text[0] = 0;
 	for (op = 0; op < 32; op++) {
-		if (!(bits >> op & 1))
+		if (!(bits >> op & 1) || !command_verb(op))
 			continue;
 		at += snprintf(text + at, size - at, "%s%s",
-			       at ? ", " : "allowed now: ", spec_text(&spec_operation, op));
+			       at ? ", " : "allowed now: ", command_verb(op));
 		if (at >= size)
 			return;
 	}

@@ -60,6 +60,12 @@ const struct field fields[] = {
 	F("hold_max", "Hold at most", HOLD_MAX, NUMBER),
 	F("recovery", "Recovery", RECOVERY, ENUM),
 	F("started", "Copy started", STARTED, TIME),
+	F("saved_bytes", "Saved", SAVED_BYTES, BYTES),
+	F("alone_bytes", "Held alone", ALONE_BYTES, BYTES),
+	F("store_bytes", "Store", STORE_BYTES, BYTES),
+	F("store_free_bytes", "Store free", STORE_FREE_BYTES, BYTES),
+	F("slots", "Store chunks", SLOTS, NUMBER),
+	F("pause_ns", "Pause", PAUSE_NS, NUMBER),
 	F("copied_since", "Counted since", COPIED_SINCE, TIME),
 };
 

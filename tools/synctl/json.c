@@ -154,10 +154,31 @@ static struct json_object *legs(const struct dms_pair *pair)
 
 	add_leg(list, pair, DEV_SOURCE, "source", DM_SYNC_A_PAIR_SOURCE_ERRORS,
 		DM_SYNC_A_PAIR_SOURCE_CHANGED);
-	add_leg(list, pair, DEV_REPLICA, "replica", DM_SYNC_A_PAIR_REPLICA_ERRORS,
+	add_leg(list, pair, DEV_REPLICA, HAS(pair, IMAGE) ? "store" : "replica", DM_SYNC_A_PAIR_REPLICA_ERRORS,
 		DM_SYNC_A_PAIR_REPLICA_CHANGED);
 	add_leg(list, pair, DEV_META, "metadata", 0, 0);
 	return list;
+}
+
+/* What only images have; null for all others */
+static struct json_object *image(const struct dms_pair *pair)
+{
+	struct json_object *o;
+	char store[DMS_NAME_MAX];
+
+	if (!HAS(pair, IMAGE))
+		return NULL;
+	o = json_object_new_object();
+	select_store(pair, store, sizeof(store));
+	ADD(o, "name", json_object_new_string(pair->image));
+	ADD(o, "store", json_object_new_string(store));
+	ADD(o, "saved_bytes", number(pair, DM_SYNC_A_PAIR_SAVED_BYTES));
+	ADD(o, "alone_bytes", number(pair, DM_SYNC_A_PAIR_ALONE_BYTES));
+	ADD(o, "store_bytes", number(pair, DM_SYNC_A_PAIR_STORE_BYTES));
+	ADD(o, "store_free_bytes", number(pair, DM_SYNC_A_PAIR_STORE_FREE_BYTES));
+	ADD(o, "store_chunks", number(pair, DM_SYNC_A_PAIR_SLOTS));
+	ADD(o, "pause_ns", number(pair, DM_SYNC_A_PAIR_PAUSE_NS));
+	return o;
 }
 
 static struct json_object *unknown(const struct dms_pair *pair)
@@ -220,6 +241,7 @@ struct json_object *json_pair(const struct dms_pair *pair, uint64_t now)
 	ADD(o, "progress", progress(pair, now));
 	ADD(o, "counters", counters(pair));
 	ADD(o, "legs", legs(pair));
+	ADD(o, "image", image(pair));
 	ADD(o, "unknown_attributes", unknown(pair));
 	return o;
 }
@@ -230,7 +252,7 @@ struct json_object *json_schema(const char *name)
 
 	ADD(o, "name", json_object_new_string(name));
 	ADD(o, "major", json_object_new_int(1));
-	ADD(o, "minor", json_object_new_int(0));
+	ADD(o, "minor", json_object_new_int(1));
 	return o;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ask.h"
+#include "format.h"
 #include "probe.h"
 #include "select.h"
 #include "wait.h"
@@ -19,6 +20,7 @@ static uint32_t goal_of(unsigned int op)
 	case DM_SYNC_OPERATION_RESTORE:
 	case DM_SYNC_OPERATION_RESUME:
 	case DM_SYNC_OPERATION_FAILBACK:
+	case DM_SYNC_OPERATION_RESET_REPLICA:
 		return DM_SYNC_COPY_STATE_SYNCHRONIZED;
 	case DM_SYNC_OPERATION_FRACTURE:
 		return DM_SYNC_COPY_STATE_FRACTURED;
@@ -43,6 +45,12 @@ static uint32_t goal_of(unsigned int op)
 	}
 }
 
+static bool is_point_in_time(const struct dms_pair *pair)
+{
+	return GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_SNAPSHOT ||
+		GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_CLONE;
+}
+
 /* What the source holds and who uses it: the last look at it before it goes */
 static int guard_restore(struct args *args, const struct dms_pair *pair)
 {
@@ -59,9 +67,11 @@ static int guard_restore(struct args *args, const struct dms_pair *pair)
 	if (pair_device(pair, DEV_DOOR, &door))
 		probe_mount(door, where, sizeof(where));
 	snprintf(warning, sizeof(warning),
-		 "restore overwrites the source %s (it holds %s%s%s) with the replica; "
-		 "what was written to the source since both were equal is lost",
-		 path, content, where[0] ? ", its door is mounted on " : "", where);
+		 "restore overwrites the source %s (it holds %s%s%s) with the %s; "
+		 "what was written to the source since %s is lost",
+		 path, content, where[0] ? ", its door is mounted on " : "", where,
+		 HAS(pair, IMAGE) ? "image" : "replica",
+		 is_point_in_time(pair) ? "the point in time" : "both were equal");
 	return ask(args, pair->name, warning);
 }
 
@@ -72,9 +82,27 @@ static int guard_suspend(struct args *args, const struct dms_pair *pair)
 	if (GET(pair, HOLD) == DM_SYNC_HOLD_TRACK)
 		return EXIT_OK;
 	snprintf(warning, sizeof(warning),
-		 "suspend holds all writes to the source: programs that write will hang "
-		 "until `synctl resume`, at most for %u s; `synctl deactivate` only stops "
-		 "the copying", (unsigned int)GET(pair, HOLD_MAX));
+		 "suspend holds %s the source: programs that write will hang "
+		 "until `synctl resume`, at most for %u s; %s",
+		 HAS(pair, IMAGE) ? "writes that would first have to be saved, of" :
+		 "all writes to",
+		 (unsigned int)GET(pair, HOLD_MAX), HAS(pair, IMAGE) ? "the image is read-only meanwhile" :
+		 "`synctl deactivate` only stops the copying");
+	return ask(args, pair->name, warning);
+}
+
+/* The content of an image is nowhere else: these end it, as they do not end a mirror's. */
+static int guard_image(struct args *args, const struct dms_pair *pair)
+{
+	char when[64] = "its point in time", warning[512];
+
+	if (!HAS(pair, IMAGE) || !HAS(pair, SYNC_TIME))
+		return EXIT_OK;
+	format_time(GET(pair, SYNC_TIME), 0, when, sizeof(when));
+	snprintf(warning, sizeof(warning), "%s gives up what this image holds, the source of %s%s",
+		 args->command->name, when,
+		 args->command->operation == DM_SYNC_OPERATION_RESYNC ?
+		 "; it becomes an image of now" : "");
 	return ask(args, pair->name, warning);
 }
 
@@ -85,6 +113,10 @@ static int guard(struct args *args, const struct dms_pair *pair)
 		return guard_restore(args, pair);
 	case DM_SYNC_OPERATION_SUSPEND:
 		return guard_suspend(args, pair);
+	case DM_SYNC_OPERATION_RESYNC:
+	case DM_SYNC_OPERATION_DEACTIVATE:
+	case DM_SYNC_OPERATION_DISSOLVE:
+		return guard_image(args, pair);
 	default:
 		return EXIT_OK;
 	}
@@ -148,6 +180,10 @@ static uint32_t goal_of_all(const struct dms_list *list, uint32_t op)
 
 	for (i = 0; op == DM_SYNC_OPERATION_ABORT && i < list->count; i++)
 		if (GET(&list->pairs[i], PROGRESS_STATUS) == DM_SYNC_PROGRESS_STATUS_RESTORING)
+			return 0;
+	/* An image that was written to is Skewed again, which is what it was. */
+	for (i = 0; op == DM_SYNC_OPERATION_RESUME && i < list->count; i++)
+		if (HAS(&list->pairs[i], IMAGE))
 			return 0;
 	return goal_of(op);
 }

@@ -16,6 +16,7 @@
 #define DMS_UNKNOWN_MAX		16
 #define DMS_UNKNOWN_BYTES	32
 #define DMS_NAME_MAX		192	/* DOOR@IMAGE */
+#define DMS_IMAGE_MAX		64
 #define DMS_UUID_TEXT		37
 
 /* @len: as sent; @data holds the first DMS_UNKNOWN_BYTES of it at most */
@@ -29,6 +30,7 @@ struct dms_pair {
 	bool has[DM_SYNC_A_PAIR_MAX + 1];
 	uint64_t value[DM_SYNC_A_PAIR_MAX + 1];
 	char name[DMS_NAME_MAX];
+	char image[DMS_IMAGE_MAX];
 	uint8_t uuid[16];
 	unsigned int unknown_count;
 	struct dms_unknown unknown[DMS_UNKNOWN_MAX];

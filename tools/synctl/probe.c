@@ -3,6 +3,7 @@
 
 #include <blkid/blkid.h>
 #include <dirent.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 /* Documentation/on-disk-format.rst: the superblock has two homes in the first 8 KiB. */
 #define SUPER_MAGIC	"SYnc"
 #define SUPER_TYPE_AT	40
+#define SUPER_OF_PAIR	1
+#define SUPER_OF_STORE	5
+#define SUPER_CHUNK_AT	76
 
 bool probe_content(const char *path, char *text, size_t size)
 {
@@ -134,19 +138,39 @@ bool probe_blank(const char *path)
 	return blank;
 }
 
-bool probe_pair(const char *path)
+/* One of the two homes of a superblock of this type, in @block; NULL when there is none */
+static const unsigned char *find_super(const char *path, unsigned char *block, int type)
 {
-	unsigned char block[2 * BLANK_BYTES];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool found = false;
+	const unsigned char *found = NULL;
 	unsigned int i;
 
 	if (fd < 0)
-		return false;
-	if (pread(fd, block, sizeof(block), 0) == sizeof(block))
-		for (i = 0; i < 2; i++)
-			found |= !memcmp(block + i * BLANK_BYTES, SUPER_MAGIC, 4) &&
-				 block[i * BLANK_BYTES + SUPER_TYPE_AT] == 1;
+		return NULL;
+	if (pread(fd, block, 2 * BLANK_BYTES, 0) == 2 * BLANK_BYTES)
+		for (i = 0; i < 2 && !found; i++)
+			if (!memcmp(block + i * BLANK_BYTES, SUPER_MAGIC, 4) &&
+			    block[i * BLANK_BYTES + SUPER_TYPE_AT] == type)
+				found = block + i * BLANK_BYTES;
 	close(fd);
 	return found;
+}
+
+bool probe_pair(const char *path)
+{
+	unsigned char block[2 * BLANK_BYTES];
+
+	return find_super(path, block, SUPER_OF_PAIR);
+}
+
+uint64_t probe_chunk(const char *path)
+{
+	unsigned char block[2 * BLANK_BYTES];
+	const unsigned char *super = find_super(path, block, SUPER_OF_STORE);
+	uint32_t sectors;
+
+	if (!super)
+		return 0;
+	memcpy(&sectors, super + SUPER_CHUNK_AT, sizeof(sectors));
+	return le32toh(sectors) * 512ULL;
 }

@@ -68,6 +68,33 @@ static bool matches_device(const struct dms_pair *pair, const char *word)
 	return false;
 }
 
+static bool matches_door(const struct dms_pair *pair, const char *word)
+{
+	char name[DMS_NAME_MAX];
+	struct devno dev;
+
+	return device_number(word, &dev) && device_dm_name(dev, name, sizeof(name)) &&
+		!strcmp(name, pair->name);
+}
+
+void select_store(const struct dms_pair *pair, char *name, size_t size)
+{
+	const char *at = strrchr(pair->name, '@');
+
+	snprintf(name, size, "%.*s", at ? (int)(at - pair->name) : DMS_NAME_MAX, pair->name);
+}
+
+bool select_means_store(const struct dms_pair *pair, const char *word)
+{
+	char store[DMS_NAME_MAX];
+
+	if (!HAS(pair, IMAGE))
+		return false;
+	select_store(pair, store, sizeof(store));
+	return !strcmp(word, store) ||
+		((word[0] == '/' || strchr(word, ':')) && matches_device(pair, word));
+}
+
 bool select_matches(const struct dms_pair *pair, const char *word)
 {
 	char uuid[DMS_UUID_TEXT];
@@ -81,7 +108,7 @@ bool select_matches(const struct dms_pair *pair, const char *word)
 		return HAS(pair, UUID) && !strcasecmp(word + 5, uuid);
 	}
 	if (word[0] == '/' || strchr(word, ':'))
-		return matches_device(pair, word);
+		return HAS(pair, IMAGE) ? matches_door(pair, word) : matches_device(pair, word);
 	return strpbrk(word, "*?[") && !fnmatch(word, pair->name, 0);
 }
 
@@ -101,6 +128,36 @@ static int add(struct dms_list *list, const struct dms_pair *pair)
 	return 0;
 }
 
+/*
+ * To look at a store is to look at its images. What changes something wants to be told
+ * which: what one image can spare the next may not.
+ */
+static int filter_store(struct args *args, const char *word, const struct dms_list *all,
+			struct dms_list *out, bool *found)
+{
+	struct failure f = { .args = args, .code = EXIT_USAGE, .object = word };
+	char action[2 * DMS_NAME_MAX];
+	unsigned int i;
+
+	for (i = 0; i < all->count; i++) {
+		const struct dms_pair *pair = &all->pairs[i];
+
+		if (!select_means_store(pair, word))
+			continue;
+		*found = true;
+		if (args->command->group != GROUP_OBSERVE) {
+			snprintf(action, sizeof(action), "name an image of it, as %s",
+				 pair->name);
+			f.action = action;
+			return fail(&f, "this is a store, and `%s` is for one of its images",
+				    args->command->name);
+		}
+		if (add(out, pair))
+			return fail(&f, "out of memory");
+	}
+	return EXIT_OK;
+}
+
 int select_filter(struct args *args, const char *word, const struct dms_list *all,
 		  struct dms_list *out)
 {
@@ -114,6 +171,12 @@ int select_filter(struct args *args, const char *word, const struct dms_list *al
 		found = true;
 		if (add(out, &all->pairs[i]))
 			return fail(&f, "out of memory");
+	}
+	if (!found) {
+		int code = filter_store(args, word, all, out, &found);
+
+		if (code)
+			return code;
 	}
 	if (found)
 		return EXIT_OK;

@@ -11,10 +11,19 @@ enum pair_device { DEV_DOOR, DEV_SOURCE, DEV_REPLICA, DEV_META };
 /* One of the devices of a pair; false when the pair has none of that kind. */
 bool pair_device(const struct dms_pair *pair, enum pair_device which, struct devno *dev);
 
+/* The name of the source door of an image: what stands before the last @ */
+void select_store(const struct dms_pair *pair, char *name, size_t size);
+
+/* Whether a word means the store that an image is in, by name or by device */
+bool select_means_store(const struct dms_pair *pair, const char *word);
+
 /**
  * select_matches() - whether a selector means a pair
  * @pair: the pair
  * @word: a name, a glob, /dev/..., MAJ:MIN, id:N, uuid:U or "all"
+ *
+ * An image shares its devices with others: it is not meant by any of them, but by its
+ * name and by a door that bears this name.
  */
 bool select_matches(const struct dms_pair *pair, const char *word);
 

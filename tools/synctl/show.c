@@ -100,6 +100,41 @@ static void print_leg(const struct dms_pair *pair, enum pair_device which,
 	printf("\n");
 }
 
+/* Verbs, not the class's words for them: what can be typed */
+static void verbs_text(uint64_t bitmap, char *text, size_t size)
+{
+	unsigned int op;
+	size_t at = 0;
+
+	snprintf(text, size, "-");
+	for (op = 0; op < 32 && at < size; op++)
+		if (bitmap >> op & 1 && command_verb(op))
+			at += snprintf(text + at, size - at, "%s%s", at ? ", " : "",
+				       command_verb(op));
+}
+
+static void print_image(struct args *args, const struct dms_pair *pair)
+{
+	bool exact = given(args, OPT_BYTES);
+	char text[64];
+
+	if (!HAS(pair, IMAGE))
+		return;
+	format_bytes(GET(pair, SAVED_BYTES), exact, text, sizeof(text));
+	printf(LABEL "%s saved", "Image", text);
+	format_bytes(GET(pair, ALONE_BYTES), exact, text, sizeof(text));
+	printf(", %s held alone", text);
+	if (GET(pair, PAUSE_NS))
+		printf(", taken in a pause of %" PRIu64 " us", (GET(pair, PAUSE_NS) + 500) / 1000);
+	printf("\n");
+	format_bytes(GET(pair, STORE_FREE_BYTES), exact, text, sizeof(text));
+	printf(LABEL "%s free", "Store space", text);
+	format_bytes(GET(pair, SLOTS) * GET(pair, REGION_BYTES), exact, text, sizeof(text));
+	printf(" of %s", text);
+	format_bytes(GET(pair, REGION_BYTES), exact, text, sizeof(text));
+	printf(", in chunks of %s\n", text);
+}
+
 static void print_rest(struct args *args, const struct dms_pair *pair)
 {
 	uint64_t verbs = command_operations();
@@ -113,15 +148,17 @@ static void print_rest(struct args *args, const struct dms_pair *pair)
 	print_progress(args, pair);
 	print_leg(pair, DEV_SOURCE, "Source", DM_SYNC_A_PAIR_SOURCE_ERRORS,
 		  DM_SYNC_A_PAIR_SOURCE_CHANGED);
-	print_leg(pair, DEV_REPLICA, "Replica", DM_SYNC_A_PAIR_REPLICA_ERRORS,
+	print_leg(pair, DEV_REPLICA, HAS(pair, IMAGE) ? "Store" : "Replica", DM_SYNC_A_PAIR_REPLICA_ERRORS,
 		  DM_SYNC_A_PAIR_REPLICA_CHANGED);
-	print_leg(pair, DEV_META, "Metadata", 0, 0);
+	if (!HAS(pair, IMAGE))
+		print_leg(pair, DEV_META, "Metadata", 0, 0);
+	print_image(args, pair);
 	if (HAS(pair, DOOR_ACCESS))
 		printf(LABEL "%s\n", "Replica door",
 		       spec_text(&spec_door_access, GET(pair, DOOR_ACCESS)));
-	ops_text(GET(pair, ALLOWED_OPS) & verbs, ", ", text, sizeof(text));
+	verbs_text(GET(pair, ALLOWED_OPS), text, sizeof(text));
 	printf(LABEL "%s\n", "Allowed now", HAS(pair, ALLOWED_OPS) ? text : "-");
-	ops_text(GET(pair, ALLOWED_OPS_FORCE) & verbs, ", ", text, sizeof(text));
+	verbs_text(GET(pair, ALLOWED_OPS_FORCE), text, sizeof(text));
 	if (GET(pair, ALLOWED_OPS_FORCE) & verbs)
 		printf(LABEL "%s\n", "Allowed with --force", text);
 }

@@ -150,17 +150,6 @@ static void print_legend(const struct type *type)
 			       spec_text(&spec_copy_state, columns[i].state));
 }
 
-/* The verb of an operation; those of groups and of modes have none */
-static const char *verb_of(unsigned int op)
-{
-	const struct command *c;
-
-	for (c = commands; c->name; c++)
-		if (c->operation == op)
-			return c->name;
-	return NULL;
-}
-
 static void print_row(const struct type *type, unsigned int op)
 {
 	unsigned int i, last = 0;
@@ -168,7 +157,7 @@ static void print_row(const struct type *type, unsigned int op)
 	for (i = 0; i < COLUMNS; i++)
 		if (has_state(type, columns[i].state))
 			last = i;
-	printf("%-12s", verb_of(op));
+	printf("%-12s", command_verb(op));
 	for (i = 0; i <= last; i++)
 		if (has_state(type, columns[i].state))
 			printf(i < last ? " %-5s" : " %s", cell(type, op, columns[i].state));
@@ -185,7 +174,7 @@ static void print_table(const struct type *type)
 			printf(" %-5s", columns[i].abbreviation);
 	printf("\n");
 	for (op = DM_SYNC_OPERATION_ABORT; op <= DM_SYNC_OPERATION_RESET_REPLICA; op++)
-		if (verb_of(op) && has_operation(type, op))
+		if (command_verb(op) && has_operation(type, op))
 			print_row(type, op);
 }
 
@@ -201,7 +190,8 @@ static void print_edge(const struct type *type, unsigned int op, uint8_t from)
 		return;
 	printf("\t\"%s\" -> \"%s\" [label=\"%s%s\"]\n", spec_text(&spec_copy_state, from),
 	       spec_text(&spec_copy_state, after.copy_state),
-	       verb_of(op) ? verb_of(op) : spec_text(&spec_operation, op), strcmp(how, "force") ? "" : " --force");
+	       command_verb(op) ? command_verb(op) : spec_text(&spec_operation, op),
+	       strcmp(how, "force") ? "" : " --force");
 }
 
 static void print_dashed(uint8_t from, uint8_t to, const char *label)

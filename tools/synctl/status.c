@@ -13,7 +13,7 @@
 #include "select.h"
 
 enum column { COL_PAIR, COL_TYPE, COL_MODE, COL_STATE, COL_PROGRESS, COL_SYNCED,
-	      COL_LEFT, COL_RATE, COL_ETA, COL_REPLICA, COLUMNS };
+	      COL_LEFT, COL_RATE, COL_ETA, COL_ALONE, COL_REPLICA, COLUMNS };
 
 static const struct {
 	const char *name;
@@ -28,6 +28,7 @@ static const struct {
 	[COL_LEFT] = { "LEFT", SCOLS_FL_RIGHT },
 	[COL_RATE] = { "RATE", SCOLS_FL_RIGHT },
 	[COL_ETA] = { "ETA", SCOLS_FL_RIGHT },
+	[COL_ALONE] = { "ALONE", SCOLS_FL_RIGHT },
 	[COL_REPLICA] = { "REPLICA", SCOLS_FL_TRUNC },
 };
 
@@ -90,7 +91,57 @@ static int add_line(struct libscols_table *table, const struct dms_pair *pair,
 			strncmp(text, "/dev/mapper/", 12) ? text + 5 : text + 12;
 	}
 	scols_line_set_data(line, COL_REPLICA, path);
+	if (HAS(pair, ALONE_BYTES))
+		format_bytes(GET(pair, ALONE_BYTES), given(args, OPT_BYTES), text, sizeof(text));
+	scols_line_set_data(line, COL_ALONE, HAS(pair, ALONE_BYTES) ? text : "-");
 	return 0;
+}
+
+/* Only images hold something alone; a table without them has no column for it. */
+static bool has_images(const struct dms_list *list)
+{
+	unsigned int i;
+
+	for (i = 0; i < list->count; i++)
+		if (HAS(&list->pairs[i], IMAGE))
+			return true;
+	return false;
+}
+
+/* How much room is left in the store that this image is in, which it shares */
+static void print_store(struct args *args, const struct dms_list *list, unsigned int at)
+{
+	const struct dms_pair *pair = &list->pairs[at];
+	char store[DMS_NAME_MAX], other[DMS_NAME_MAX], left[64], room[64];
+	uint64_t bytes = GET(pair, SLOTS) * GET(pair, REGION_BYTES);
+	unsigned int i, images = 0;
+
+	select_store(pair, store, sizeof(store));
+	for (i = 0; i < list->count; i++) {
+		select_store(&list->pairs[i], other, sizeof(other));
+		if (!HAS(&list->pairs[i], IMAGE) || strcmp(store, other))
+			continue;
+		if (i < at)
+			return;
+		images++;
+	}
+	format_bytes(GET(pair, STORE_FREE_BYTES), given(args, OPT_BYTES), left, sizeof(left));
+	format_bytes(bytes, given(args, OPT_BYTES), room, sizeof(room));
+	printf("\n%s: %s of %s free", store, left, room);
+	if (bytes)
+		printf(" (%u%%)", (unsigned int)((double)GET(pair, STORE_FREE_BYTES) / bytes * 100));
+	printf(", %u image%s listed\n", images, images == 1 ? "" : "s");
+}
+
+static void print_remarks(struct args *args, const struct dms_list *list)
+{
+	unsigned int i;
+
+	for (i = 0; i < list->count; i++)
+		if (HAS(&list->pairs[i], STORE_FREE_BYTES))
+			print_store(args, list, i);
+	for (i = 0; i < list->count; i++)
+		advice_print(&list->pairs[i]);
 }
 
 static int print_table(struct args *args, const struct dms_list *list)
@@ -105,16 +156,15 @@ static int print_table(struct args *args, const struct dms_list *list)
 	scols_table_enable_noheadings(table, given(args, OPT_NO_HEADINGS));
 	scols_table_enable_ascii(table, given(args, OPT_ASCII));
 	for (i = 0; i < COLUMNS; i++)
-		scols_table_new_column(table, columns[i].name, 0, columns[i].flags);
+		scols_table_new_column(table, columns[i].name, 0, columns[i].flags |
+			(i == COL_ALONE && !has_images(list) ? SCOLS_FL_HIDDEN : 0));
 	for (i = 0; i < list->count; i++)
 		if (add_line(table, &list->pairs[i], args))
 			break;
 	scols_print_table(table);
 	scols_unref_table(table);
-	if (given(args, OPT_QUIET) || given(args, OPT_NO_HEADINGS))
-		return EXIT_OK;
-	for (i = 0; i < list->count; i++)
-		advice_print(&list->pairs[i]);
+	if (!given(args, OPT_QUIET) && !given(args, OPT_NO_HEADINGS))
+		print_remarks(args, list);
 	return EXIT_OK;
 }
 

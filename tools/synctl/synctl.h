@@ -37,7 +37,7 @@ enum option_id {
 	OPT_HOLD_MAX, OPT_UUID, OPT_FORMAT, OPT_FOR, OPT_ANY, OPT_FAIL_ON,
 	OPT_STABLE, OPT_INTERVAL, OPT_ONCE, OPT_NOW, OPT_COUNT, OPT_SINCE,
 	OPT_PROGRESS, OPT_DOT, OPT_CHECK, OPT_UNHEALTHY, OPT_ALL, OPT_NUL,
-	OPT_BAR_WIDTH,
+	OPT_BAR_WIDTH, OPT_CHUNK, OPT_ON_FULL, OPT_UNASSOC,
 	OPT_COUNT_OF
 };
 
@@ -92,6 +92,9 @@ struct command {
 
 extern const struct command commands[];
 const struct command *command_find(const char *name);
+
+/* The verb of an operation, or NULL: not all of them have one. */
+const char *command_verb(unsigned int operation);
 
 /* The operations that have a verb, as a bitmap like allowed-ops. */
 uint32_t command_operations(void);
@@ -172,6 +175,8 @@ int cmd_wait(struct args *args);
 int cmd_operation(struct args *args);
 int cmd_set(struct args *args);
 int cmd_mirror(struct args *args);
+int cmd_clone(struct args *args);
+int cmd_snapshot(struct args *args);
 int cmd_door(struct args *args);
 int cmd_remove(struct args *args);
 int cmd_states(struct args *args);

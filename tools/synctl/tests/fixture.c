@@ -9,6 +9,7 @@
  *   unstable  a dump that is interrupted each time
  *   empty     no pairs
  *   history   four remembered events of one pair
+ *   images    three images in two stores, beside a mirror
  */
 
 #include <errno.h>
@@ -339,6 +340,67 @@ static void scene_history(void)
 	done(0, NULL);
 }
 
+/* What an image has beside the rest; of a mirror's head it changes what is its own */
+static void image(uint32_t id, uint32_t door, const char *vol, const char *name, uint64_t free)
+{
+	char full[64];
+
+	snprintf(full, sizeof(full), "%s@%s", vol, name);
+	pair(DM_SYNC_CMD_PAIR_GET, id, full, 90 + id);
+	device(A(DOOR_MAJOR), door);
+	device(A(SOURCE_MAJOR), door + 1);
+	device(A(REPLICA_MAJOR), door + 2);
+	u32(A(SYNC_TYPE), DM_SYNC_SYNC_TYPE_SNAPSHOT);
+	u32(A(COPY_TYPE), DM_SYNC_COPY_TYPE_UNSYNC_ASSOC);
+	u32(A(REPLICA_TYPE), DM_SYNC_REPLICA_TYPE_AFTER_DELTA);
+	u32(A(COPY_PRIORITY), DM_SYNC_COPY_PRIORITY_NOT_MANAGED);
+	u32(A(COPY_METHODOLOGY), DM_SYNC_COPY_METHODOLOGY_COPY_ON_WRITE);
+	u64(A(SIZE_BYTES), 100 * GIB);
+	u64(A(REGIONS), 100 * GIB / 65536);
+	put(A(IMAGE), name, strlen(name) + 1);
+	u64(A(STORE_BYTES), 10 * GIB);
+	u64(A(STORE_FREE_BYTES), free);
+	u32(A(SLOTS), 10 * GIB / 65536 - 1000);
+	u32(A(DOOR_ACCESS), DM_SYNC_DOOR_ACCESS_READ_WRITE);
+}
+
+static void scene_images(void)
+{
+	info(100);
+	image(1, 10, "vol", "monday", 7 * GIB);
+	state(4, 15, 2, 11, 0);
+	u32(A(PERCENT_SYNCED), 100);
+	u64(A(SYNC_TIME), START - 86400 * SECOND);
+	u64(A(SAVED_BYTES), 2 * GIB);
+	u64(A(ALONE_BYTES), GIB / 2);
+	u64(A(PAUSE_NS), 812499);
+	u32(A(REASON), DM_SYNC_REASON_NONE);
+	u32(A(ALLOWED_OPS), 1 << 4 | 1 << 7 | 1 << 9 | 1 << 14 | 1 << 15 | 1 << 19 | 1 << 22 | 1 << 27);
+	end();
+	image(2, 10, "vol", "tuesday", 7 * GIB);
+	state(13, 15, 2, 11, 0);
+	u64(A(SYNC_TIME), START);
+	u64(A(SAVED_BYTES), 0);
+	u64(A(ALONE_BYTES), 3 * MIB);
+	u64(A(PAUSE_NS), 1000);
+	u32(A(REASON), DM_SYNC_REASON_STORE_LOW);
+	u64(A(REASON_TIME), START);
+	u32(A(ALLOWED_OPS), 1 << 7 | 1 << 14 | 1 << 19 | 1u << 27);
+	end();
+	image(3, 30, "web", "v1", 0);
+	state(5, 4, 18, 12, 0);
+	u64(A(SAVED_BYTES), 0);
+	u64(A(ALONE_BYTES), 0);
+	u32(A(REASON), DM_SYNC_REASON_STORE_FULL);
+	u64(A(REASON_TIME), START);
+	u32(A(ALLOWED_OPS), 1 << 7 | 1 << 14 | 1 << 19);
+	end();
+	synchronized(DM_SYNC_CMD_PAIR_GET, 9, "mail", 98);
+	end();
+	done(0, NULL);
+	error(-EPERM, "an image cannot be fractured", NLMSG_HDRLEN + GENL_HDRLEN + 8);
+}
+
 static void scene_empty(void)
 {
 	info(0);
@@ -355,6 +417,7 @@ int main(int argc, char **argv)
 		{ "refused", scene_refused }, { "broken", scene_broken },
 		{ "unstable", scene_unstable }, { "empty", scene_empty },
 		{ "history", scene_history },
+		{ "images", scene_images },
 	};
 	size_t i;
 

@@ -115,7 +115,7 @@ exits()
 
 scenes()
 {
-	for scene in status events refused broken unstable empty history; do
+	for scene in status events refused broken unstable empty history images; do
 		./fixture "$scene" >"out/$scene.nl" || exit 1
 	done
 }
@@ -146,6 +146,35 @@ goldens()
 	golden unstable unstable-dump 11 status
 	golden empty empty 0 status
 	golden history history 0 history mail
+	golden images images 0 status
+	golden images images-bytes 0 status -b -H vol
+	golden images images-check 2 status --check
+	golden images images-show 0 show vol@monday vol@tuesday
+	golden images images-list 0 list vol 4000:30
+	golden images images-json 0 show vol@monday -j
+	golden images images-watch 0 watch --once --ascii --bar-width 10
+	golden images images-events 0 events --now
+	golden images images-remove-asks 2 remove vol@monday
+	golden images images-remove 0 remove vol@monday vol@tuesday -n
+	golden images images-remove-store 0 remove vol -n
+	golden images images-remove-glob 3 remove 'vol@*' -n
+	golden images images-resync-asks 2 resync vol@monday
+	golden images images-restore-asks 2 restore vol@monday
+	golden images images-suspend-asks 2 suspend vol@monday
+	golden images images-store 2 resync vol -y
+	golden images images-refused 5 fracture vol@monday
+	golden images images-reset 0 reset vol@tuesday -n
+	golden images images-door 0 door vol@monday -n
+	golden images snapshot 0 snapshot vol@wednesday -n
+	golden images snapshot-stop-at 0 snapshot vol@wednesday --stop-at prepared --force -n
+	golden images snapshot-no-image 2 snapshot vol
+	golden images snapshot-name 2 snapshot vol@next/week
+	golden images snapshot-chunk 2 snapshot vol@wednesday --chunk 4K
+	golden images snapshot-two 2 snapshot /dev/sdb vol@wednesday
+	golden status help-snapshot 0 help snapshot
+	golden status help-clone 0 help clone
+	golden status states-snapshot 0 states snapshot
+	golden status states-clone 0 states clone
 	golden status help 0 help
 	golden status help-mirror 0 mirror --help
 	golden status help-exit-codes 0 help exit-codes
@@ -168,6 +197,11 @@ wrong_lines()
 	exits 3 show nobody
 	exits 3 resync 'x*'
 	exits 3 mirror /dev/null /dev/zero
+	exits 3 clone /dev/null /dev/zero
+	exits 3 snapshot /dev/null /dev/zero vol@monday
+	exits 2 clone /dev/null /dev/zero --assume-in-sync
+	exits 2 mirror /dev/null /dev/zero --unassoc
+	exits 2 states disks
 	exits 0 wait mail --for Synchronized
 	exits 0 wait db0 --for 'percent_synced >= 42'
 	exits 0 wait db0 mail --any --for 'sync_maintained=yes'
@@ -185,6 +219,8 @@ jsons()
 	valid status list -j
 	valid status watch --once -j
 	valid status wait mail -j
+	valid images status -j
+	valid images events -j --now
 	valid empty status -j
 	valid unstable status -j
 	valid broken status -j
@@ -223,8 +259,8 @@ drift()
 	"$SYNCTL" states --dot >out/dot && grep -q '"Fractured" -> "Synchronized" .*resync' out/dot
 	result $? "and is printed as a graph"
 	lines=$("$SYNCTL" help | wc -l)
-	[ "$lines" -le 40 ]
-	result $? "the help has 40 lines at most ($lines)"
+	[ "$lines" -le 42 ]
+	result $? "the help has 42 lines at most ($lines)"
 }
 
 echo "TAP version 13"
