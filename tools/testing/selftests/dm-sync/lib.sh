@@ -82,9 +82,14 @@ dev() {
 	return 1
 }
 
-# sysdir NAME: where the fields of a pair are
+# sysdir NAME: where the fields of a pair are; NAME@IMAGE for those of an image
 sysdir() {
-	_x=$(dev "$1") && echo "/sys/block/${_x#/dev/}/dm-sync"
+	_x=$(dev "${1%%@*}") || return 1
+	_x=/sys/block/${_x#/dev/}/dm-sync
+	case $1 in
+	*@*)	echo "$_x/images/${1#*@}" ;;
+	*)	echo "$_x" ;;
+	esac
 }
 
 # table NAME LINE...: make a device-mapper device; several lines by newlines
@@ -115,9 +120,9 @@ mirror() {
 	mirror_line "$@" | dmsetup create "$P$_name"
 }
 
-# replica_door NAME PAIR: make the replica door of a pair
+# replica_door NAME PAIR [IMAGE]: make the replica door of a pair, or one of an image
 replica_door() {
-	table "$1" "0 $(sectors "$(dev "$2")") sync-replica $(dev "$2")"
+	table "$1" "0 $(sectors "$(dev "$2")") sync-replica $(dev "$2")${3:+ $3}"
 }
 
 remove() {
@@ -179,6 +184,9 @@ message() {
 	*"busy"*)		echo EBUSY ;;
 	*"Invalid argument"*)	echo EINVAL ;;
 	*"timed out"*)		echo ETIMEDOUT ;;
+	*"File exists"*)	echo EEXIST ;;
+	*"No such file"*)	echo ENOENT ;;
+	*"No space left"*)	echo ENOSPC ;;
 	*"Input/output"*)	echo EIO ;;
 	*)			cat "$TMP/message" ;;
 	esac
@@ -393,6 +401,12 @@ cleanup() {
 		esac
 	done </proc/mounts
 	_left=$(_devices)
+	# Writes that wait for space in a store.
+	for _name in $_left; do
+		_door=$(dev "${_name#"$P"}")
+		[ ! -d "/sys/block/${_door#/dev/}/dm-sync/images" ] ||
+			dmsetup message "$_name" 0 set on_full drop 2>/dev/null
+	done
 	[ -z "$_left" ] || dmsetup remove $_left 2>/dev/null
 	_round=0
 	while [ $((_round += 1)) -le 60 ]; do
@@ -401,7 +415,7 @@ cleanup() {
 		for _name in $_left; do
 			dmsetup resume "$_name" 2>/dev/null
 			_door=$(dev "${_name#"$P"}")
-			[ ! -d "/sys/block/${_door#/dev/}/dm-sync" ] ||
+			[ ! -e "/sys/block/${_door#/dev/}/dm-sync/copy_state" ] ||
 				dmsetup message "$_name" 0 deactivate >/dev/null 2>&1
 			dmsetup remove "$_name" 2>/dev/null
 		done
