@@ -3,8 +3,9 @@
  * remove: take down a pair's device-mapper devices, replica doors first. The
  * data stays where it is, and a pair with a metadata device can be taken up
  * again. The images of a store stay in the store when its door is taken down; one that
- * is named in full is meant itself, and deleted. A device whose pair was detached is still a door to its source, so a
- * name the netlink family does not know may be one all the same.
+ * is named in full is meant itself, and deleted. A device whose pair was detached is
+ * still a door to its source, so a name the netlink family does not know may be one all
+ * the same.
  */
 
 #include <errno.h>

@@ -40,11 +40,22 @@ static double seconds_now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
+/*
+ * Of a copy of one instant, a restore does not change the CopyState: it is Synchronized
+ * while its source is not yet what it is to become, and who waits waits for that.
+ */
+static bool too_early(const struct cond *cond, const struct dms_pair *pair)
+{
+	return pair && GET(pair, PROGRESS_STATUS) == DM_SYNC_PROGRESS_STATUS_RESTORING &&
+		cond->kind == COND_FIELD && cond->field->attr == DM_SYNC_A_PAIR_COPY_STATE &&
+		cond->op == COND_EQ && cond->value == DM_SYNC_COPY_STATE_SYNCHRONIZED;
+}
+
 static enum verdict judge(struct waiter *w, unsigned int i, double now)
 {
 	const struct dms_pair *pair = w->gone[i] ? NULL : &w->list->pairs[i];
 
-	if (cond_holds(&w->wait->cond, pair)) {
+	if (cond_holds(&w->wait->cond, pair) && !too_early(&w->wait->cond, pair)) {
 		if (!w->since[i])
 			w->since[i] = now;
 		return now - w->since[i] >= w->wait->stable ? VERDICT_YES : VERDICT_NO;

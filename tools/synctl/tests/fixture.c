@@ -9,7 +9,8 @@
  *   unstable  a dump that is interrupted each time
  *   empty     no pairs
  *   history   four remembered events of one pair
- *   images    three images in two stores, beside a mirror
+ *   images    four images in three stores, one being restored,
+ *             beside a mirror
  */
 
 #include <errno.h>
@@ -375,7 +376,8 @@ static void scene_images(void)
 	u64(A(ALONE_BYTES), GIB / 2);
 	u64(A(PAUSE_NS), 812499);
 	u32(A(REASON), DM_SYNC_REASON_NONE);
-	u32(A(ALLOWED_OPS), 1 << 4 | 1 << 7 | 1 << 9 | 1 << 14 | 1 << 15 | 1 << 19 | 1 << 22 | 1 << 27);
+	u32(A(ALLOWED_OPS), 1 << 4 | 1 << 7 | 1 << 9 | 1 << 14 | 1 << 15 | 1 << 19 |
+	    1 << 22 | 1 << 27);
 	end();
 	image(2, 10, "vol", "tuesday", 7 * GIB);
 	state(13, 15, 2, 11, 0);
@@ -386,6 +388,21 @@ static void scene_images(void)
 	u32(A(REASON), DM_SYNC_REASON_STORE_LOW);
 	u64(A(REASON_TIME), START);
 	u32(A(ALLOWED_OPS), 1 << 7 | 1 << 14 | 1 << 19 | 1u << 27);
+	end();
+	image(4, 50, "db", "old", GIB);
+	state(4, 15, 8, 10, 0);
+	u64(A(SYNC_TIME), START);
+	u32(A(PERCENT_SYNCED), 100);
+	u64(A(SAVED_BYTES), GIB);
+	u64(A(ALONE_BYTES), GIB);
+	u64(A(PAUSE_NS), 1000);
+	u32(A(REASON), DM_SYNC_REASON_NONE);
+	u64(A(TOTAL_BYTES), GIB);
+	u64(A(DONE_BYTES), GIB / 4);
+	u64(A(RATE_BYTES), 64 * MIB);
+	u64(A(STARTED), START - 1000 * SECOND);
+	u32(A(ALLOWED_OPS), 0);
+	u32(A(ALLOWED_OPS_FORCE), 1 << 2);
 	end();
 	image(3, 30, "web", "v1", 0);
 	state(5, 4, 18, 12, 0);

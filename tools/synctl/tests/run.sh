@@ -171,6 +171,7 @@ goldens()
 	golden images snapshot-name 2 snapshot vol@next/week
 	golden images snapshot-chunk 2 snapshot vol@wednesday --chunk 4K
 	golden images snapshot-two 2 snapshot /dev/sdb vol@wednesday
+	golden images images-wait 11 wait db@old
 	golden status help-snapshot 0 help snapshot
 	golden status help-clone 0 help clone
 	golden status states-snapshot 0 states snapshot
