@@ -202,17 +202,19 @@ ${P}v@b 11"
 		"snapshot 4/$(f v@a slots) 2 $(f v@a saved_bytes)"
 	equal "free" "$(f v@a store_free_bytes)" $((($(f v@a slots) - 4) * CHUNK_BYTES))
 	equal "table" "$(dmsetup table "${P}v" | cut -d ' ' -f 3-4,7-8)" "sync snapshot - 128"
-	# Events of a life: creation, a change, the end.
-	$NL events 60 3 >"$TMP/events" 2>&1 &
-	listener=$!
-	echo $listener >>"$BASE/pids"
+	# Events of a life: creation, changes, the end, in this order.
+	$NL events 200 >"$TMP/events" 2>&1 &
+	echo $! >>"$BASE/pids"
 	until_true 20 grep -q listening "$TMP/events" || fail "no listener"
 	image create c
 	image suspend c
 	image delete c
-	wait_exit $listener 30 || fail "events: $(cat "$TMP/events")"
-	equal "events" "$(sed 1d "$TMP/events" | cut -d ' ' -f 2-4 | tr '\n' ,)" \
-		"create ${P}v@c 4,change ${P}v@c 9,delete ${P}v@c 15,"
+	until_true 20 grep -q " delete ${P}v@c " "$TMP/events" || fail "events: $(cat "$TMP/events")"
+	sed 1d "$TMP/events" | cut -d ' ' -f 2-5 >"$TMP/life"
+	equal "first event" "$(head -n 1 "$TMP/life")" "create ${P}v@c 4 2"
+	grep -q "^change ${P}v@c 9 3" "$TMP/life" || fail "no event of Suspended: $(cat "$TMP/life")"
+	equal "last event" "$(tail -n 1 "$TMP/life" | cut -d ' ' -f 1-2)" "delete ${P}v@c"
+	equal "events of others" "$(grep -vc "${P}v@c" "$TMP/life")" 0
 	[ ! -d "$(sysdir v@c)" ] || fail "the directory of a deleted image is there"
 }
 
