@@ -28,6 +28,7 @@ enum dm_sync_block_type {
 	DM_SYNC_BLOCK_IMAGES = 6,
 	DM_SYNC_BLOCK_SLOTS = 7,
 	DM_SYNC_BLOCK_RESTORE_MAP = 8,
+	DM_SYNC_BLOCK_UNCOPIED_MAP = 9,
 };
 
 /*

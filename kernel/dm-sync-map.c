@@ -139,7 +139,7 @@ static bool map_alloc(struct dm_sync_map *map)
 /**
  * dm_sync_map_create - make a map in memory, all clear
  * @meta: where it is kept
- * @type: DM_SYNC_BLOCK_SOURCE_MAP or DM_SYNC_BLOCK_REPLICA_MAP
+ * @type: DM_SYNC_BLOCK_SOURCE_MAP, DM_SYNC_BLOCK_REPLICA_MAP or DM_SYNC_BLOCK_UNCOPIED_MAP
  * @first_nr: its first block on the device
  * @epoch: that its blocks carry
  * @nr_regions: bits, at least 1
@@ -458,9 +458,11 @@ void dm_sync_map_clear(struct dm_sync_map *map, u64 region)
 
 	spin_lock_irqsave(&map->lock, irq);
 	if (test_bit_le(bit, block_map(mb))) {
+		__set_flags(map, mb, mb->flags | MAP_CLEAR);
+		/* Whoever sees it clear sees the flag: see dm_sync_map_clears_durable(). */
+		smp_wmb();
 		__clear_bit_le(bit, block_map(mb));
 		map->nr_set--;
-		__set_flags(map, mb, mb->flags | MAP_CLEAR);
 	}
 	spin_unlock_irqrestore(&map->lock, irq);
 }
@@ -587,12 +589,13 @@ u64 dm_sync_map_count(struct dm_sync_map *map)
  * Where a mark names the side that is right, one that is forgotten in memory
  * only is dangerous: see the head of dm-sync-ops.c.
  *
- * Context: any; no lock.
+ * Context: any; no lock. The caller has seen that they are not marked.
  */
 bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last)
 {
 	u32 bit, i, end = block_of(min(last, map->nr_regions - 1), &bit);
 
+	smp_rmb();	/* pairs with smp_wmb() in dm_sync_map_clear() */
 	for (i = block_of(first, &bit); i <= end; i++)
 		if (READ_ONCE(map->block[i].flags) & (MAP_CLEAR | MAP_CLEAR_WRITE))
 			return false;
