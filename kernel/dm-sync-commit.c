@@ -211,8 +211,11 @@ static int commit_barrier(void *context)
 static int map_barrier(void *context)
 {
 	struct dm_sync_mirror *m = context;
-	int r = commit_barrier(m);
+	int r;
 
+	if (m->is_clone)
+		return dm_sync_clone_barrier(m);
+	r = commit_barrier(m);
 	return r == -ENXIO && READ_ONCE(m->redirect) ? 0 : r;
 }
 
@@ -231,7 +234,9 @@ static int __commit_maps(struct dm_sync_mirror *m, bool clears)
 {
 	int r = commit_one_map(m, m->source_map, clears);
 
-	return r ?: commit_one_map(m, m->replica_map, clears);
+	r = r ?: commit_one_map(m, m->replica_map, clears);
+	/* The last: see dm-sync-clone.c. */
+	return r || !m->is_clone ? r : commit_one_map(m, m->uncopied_map, clears);
 }
 
 static bool extent_evictable(void *context, u32 extent)
@@ -326,6 +331,8 @@ static void commit_door_marks(struct dm_sync_mirror *m)
 	if (!waiting)
 		return;
 	dm_sync_door_marked(m, r);
+	if (m->is_clone)
+		dm_sync_clone_written(m);
 	if (r && r != -ENODEV)
 		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 }

@@ -15,8 +15,17 @@
  * The copy and timers
  *--------------------------------------------------------------*/
 
-static bool next_step(struct dm_sync_mirror *m, enum dm_sync_event ev,
-		      struct dm_sync_step *to)
+/**
+ * dm_sync_next_step - what an event leads to
+ * @m: the mirror
+ * @ev: the event
+ * @to: out
+ *
+ * Context: the conductor.
+ * Return: true when it changes the state.
+ */
+bool dm_sync_next_step(struct dm_sync_mirror *m, enum dm_sync_event ev,
+		       struct dm_sync_step *to)
 {
 	struct dm_sync_facts f;
 	bool changed;
@@ -80,8 +89,12 @@ static void do_copied(struct work_struct *work)
 	bool restore = m->redirect;
 	struct dm_sync_step to;
 
+	if (m->is_clone) {
+		dm_sync_clone_copied(m);
+		return;
+	}
 	if (READ_ONCE(m->flow) == DM_SYNC_FLOW_NONE || READ_ONCE(m->broken) ||
-	    !next_step(m, DM_SYNC_EV_COPY_DONE, &to))
+	    !dm_sync_next_step(m, DM_SYNC_EV_COPY_DONE, &to))
 		return;
 	if (dm_sync_map_count(m->source_map)) {
 		dm_sync_resync_start(m);
@@ -116,7 +129,7 @@ static void do_stall(struct work_struct *work)
 	struct dm_sync_step to;
 	u8 before = m->pair.state.progress;
 
-	if (!next_step(m, stalled ? DM_SYNC_EV_STALLED : DM_SYNC_EV_UNSTALLED, &to))
+	if (!dm_sync_next_step(m, stalled ? DM_SYNC_EV_STALLED : DM_SYNC_EV_UNSTALLED, &to))
 		return;
 	if (stalled)
 		m->pair.facts.before_pending = before;
@@ -130,11 +143,15 @@ static void do_hold(struct work_struct *work)
 						struct dm_sync_mirror, hold_work);
 	struct dm_sync_step same = dm_sync_state_step(&m->pair.state);
 
-	if (m->pair.state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED || !m->gate.closed)
+	if (m->pair.state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED ||
+	    (m->is_clone ? m->hold_released : !m->gate.closed))
 		return;
 	m->hold_released = true;
 	dm_sync_persist(m, &same);
-	dm_sync_gate_release(m);
+	if (m->is_clone)
+		dm_sync_clone_turn(m);
+	else
+		dm_sync_gate_release(m);
 	dm_sync_publish(&m->pair, &same, DM_SYNC_EVENT_CAUSE_COMPLETED, 0,
 			m->hold ? DM_SYNC_REASON_OPERATOR : DM_SYNC_REASON_HOLD_EXPIRED);
 }
@@ -225,11 +242,13 @@ static void enter_broken(struct dm_sync_mirror *m, u32 reason)
 		m->pair.facts.maps_lost = true;
 		dm_sync_activity_fail(m->activity, -EIO);
 	}
-	if (!next_step(m, event_of(reason), &to))
+	if (!dm_sync_next_step(m, m->is_clone ? dm_sync_clone_event(m, event_of(reason)) :
+						event_of(reason), &to))
 		return;
-	dm_sync_facts_leave(m, from);
+	if (!m->is_clone)
+		dm_sync_facts_leave(m, from);
 	/* It may go on changing. */
-	if (reason == DM_SYNC_REASON_METADATA_FAILED)
+	if (reason == DM_SYNC_REASON_METADATA_FAILED && !m->is_clone)
 		m->pair.facts.replica_consistent = false;
 	if (m->redirect)
 		m->pair.facts.restore_incomplete = true;
@@ -259,6 +278,8 @@ static void do_break(struct work_struct *work)
 		WRITE_ONCE(m->flow, DM_SYNC_FLOW_NONE);
 	if (reasons)
 		enter_broken(m, worst_of(reasons));
+	if (reasons && m->is_clone)
+		dm_sync_clone_turn(m);
 	dm_sync_io_ack(m);
 	if (!reasons)
 		return;
@@ -310,6 +331,11 @@ static void returned(struct dm_sync_mirror *m, const struct dm_sync_step *to)
 	}
 	dm_sync_publish(&m->pair, to, DM_SYNC_EVENT_CAUSE_RECOVERY, 0,
 			DM_SYNC_REASON_REPLICA_RETURNED);
+	if (m->is_clone) {
+		if (!dm_sync_persist(m, to))
+			dm_sync_resync_start(m);
+		return;
+	}
 	if (dm_sync_begin_forward(m, to, false))
 		dm_sync_break(m, DM_SYNC_REASON_REPLICA_WRITE_ERROR);
 }
@@ -333,7 +359,7 @@ static void do_probe(struct work_struct *work)
 	if (!replica_is_to_blame(m->pair.reason))
 		return;
 	if (!dm_sync_resync_probe(m) &&
-	    next_step(m, DM_SYNC_EV_REPLICA_RETURNED, &to)) {
+	    dm_sync_next_step(m, DM_SYNC_EV_REPLICA_RETURNED, &to)) {
 		returned(m, &to);
 		return;
 	}

@@ -73,8 +73,15 @@ static int create_structures(struct dm_sync_mirror *m)
 	nr += dm_sync_map_nr_blocks(m->nr_regions);
 	m->replica_map = dm_sync_map_create(&m->meta, DM_SYNC_BLOCK_REPLICA_MAP, nr,
 					    m->super.map_epoch, m->nr_regions);
+	m->copy_map = m->source_map;
+	if (m->is_clone) {
+		nr += dm_sync_map_nr_blocks(m->nr_regions);
+		m->uncopied_map = dm_sync_map_create(&m->meta, DM_SYNC_BLOCK_UNCOPIED_MAP, nr,
+						     m->super.map_epoch, m->nr_regions);
+		m->copy_map = m->uncopied_map;
+	}
 	m->ranges = dm_sync_ranges_create(m->extent_shift);
-	if (m->activity && m->source_map && m->replica_map && m->ranges)
+	if (m->activity && m->source_map && m->replica_map && m->copy_map && m->ranges)
 		return 0;
 	return -ENOMEM;
 }
@@ -94,10 +101,12 @@ void dm_sync_mirror_unload(struct dm_sync_mirror *m)
 		dm_sync_map_destroy(m->source_map);
 	if (m->replica_map)
 		dm_sync_map_destroy(m->replica_map);
+	if (m->uncopied_map)
+		dm_sync_map_destroy(m->uncopied_map);
 	if (m->ranges)
 		dm_sync_ranges_destroy(m->ranges);
 	m->activity = NULL;
-	m->source_map = m->replica_map = NULL;
+	m->source_map = m->replica_map = m->uncopied_map = m->copy_map = NULL;
 	m->ranges = NULL;
 	free_page((unsigned long)m->super.buf);
 	m->super.buf = NULL;
@@ -116,10 +125,12 @@ static void set_step(struct dm_sync_mirror *m, const struct dm_sync_step *step)
 
 static int format_maps(struct dm_sync_mirror *m, bool full)
 {
-	int r = dm_sync_map_format(m->source_map, full);
+	int r = dm_sync_map_format(m->source_map, full && !m->is_clone);
 
 	if (!r)
 		r = dm_sync_map_format(m->replica_map, false);
+	if (!r && m->is_clone)
+		r = dm_sync_map_format(m->uncopied_map, full);
 	if (!r)
 		r = dm_sync_activity_format(m->activity, m->super.activity_epoch);
 	return r;
@@ -159,7 +170,8 @@ static int format_pair(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 	m->super.established = dm_sync_now();
 	m->super.detached = m->super.dissolved = m->super.restoring = false;
 	memset(&m->pair.facts, 0, sizeof(m->pair.facts));
-	m->pair.state.sync_type = DM_SYNC_SYNC_TYPE_MIRROR;
+	m->pair.state.sync_type = m->is_clone ? DM_SYNC_SYNC_TYPE_CLONE :
+						DM_SYNC_SYNC_TYPE_MIRROR;
 	m->pair.state.copy_type = c->copy_type;
 	m->pair.state.methodology = c->methodology;
 	/* Without a first copy, only what is written from now on is ever copied. */
@@ -182,6 +194,8 @@ static int format_pair(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 		return r;
 	}
 	set_step(m, &after);
+	if (m->is_clone)
+		dm_sync_clone_point(m);
 	if (after.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED) {
 		m->pair.sync_time = dm_sync_now();
 		m->pair.facts.ever_synced = m->pair.facts.replica_consistent = true;
@@ -204,6 +218,10 @@ static void mark_active(void *context, u32 extent)
 	 * In a restore a marked region is the replica's to give; all others hold
 	 * the source's truth and may differ on the replica.
 	 */
+	if (m->is_clone) {
+		dm_sync_clone_mark_active(m, region, end);
+		return;
+	}
 	if (!m->super.restoring) {
 		dm_sync_map_set_range(m->source_map, region, end - 1);
 		return;
@@ -218,7 +236,9 @@ static void lose_maps(struct dm_sync_mirror *m)
 	DMERR("%s: the maps of changes are damaged: every region counts as changed",
 	      m->pair.name);
 	m->pair.facts.maps_lost = true;
-	dm_sync_map_set_all(m->source_map);
+	dm_sync_map_set_all(m->copy_map);
+	if (m->is_clone)
+		dm_sync_map_clear_all(m->source_map);
 	dm_sync_map_clear_all(m->replica_map);
 }
 
@@ -229,8 +249,13 @@ static int load_maps(struct dm_sync_mirror *m)
 
 	if (!r)
 		r = dm_sync_map_load(m->replica_map, m->super.clean, &more);
+	lost += more;
+	if (!r && m->is_clone)
+		r = dm_sync_map_load(m->uncopied_map, m->super.clean, &more);
 	if (r)
 		return r;
+	if (m->is_clone)
+		dm_sync_clone_loaded(m);
 	if (m->super.clean)
 		r = dm_sync_activity_load(m->activity, ~0ULL, mark_active, m);
 	else
@@ -241,7 +266,7 @@ static int load_maps(struct dm_sync_mirror *m)
 	if ((r || lost || more) && !m->pair.facts.maps_lost)
 		lose_maps(m);
 	else if (m->pair.facts.maps_lost)
-		dm_sync_map_set_all(m->source_map);
+		dm_sync_map_set_all(m->copy_map);
 	return 0;
 }
 
@@ -249,6 +274,8 @@ static void apply_event(struct dm_sync_mirror *m, enum dm_sync_event ev)
 {
 	struct dm_sync_step to;
 
+	if (m->is_clone)	/* the maps are loaded: it follows from them */
+		m->pair.facts.replica_written = dm_sync_map_count(m->replica_map);
 	if (dm_sync_event_step(&m->pair.state, &m->pair.facts, ev, m->recovery == 0,
 			       dm_sync_map_count(m->source_map), &to))
 		set_step(m, &to);
@@ -278,6 +305,8 @@ static void recover_state(struct dm_sync_mirror *m, bool maps_were_lost)
 		m->pair.facts.restore_incomplete = true;
 	if (m->pair.state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED)
 		m->hold_released = true;
+	if (m->is_clone)
+		return;
 	if (dm_sync_flow(&m->pair.state) == DM_SYNC_FLOW_FORWARD) {
 		dm_sync_map_or(m->source_map, m->replica_map);
 		dm_sync_map_clear_all(m->replica_map);
@@ -309,6 +338,8 @@ static int take_up(struct dm_sync_mirror *m, const char **why)
 	}
 	if (formatting)
 		m->pair.facts.maps_lost = lost_before = false;
+	if (m->is_clone && formatting)
+		dm_sync_clone_point(m);
 	recover_state(m, lost_before);
 	r = dm_sync_commit_maps(m, false);
 	if (r)
@@ -468,6 +499,7 @@ void dm_sync_mirror_resume(struct dm_sync_mirror *m)
 	spin_unlock_irq(&m->pair.lock);
 	dm_sync_commit_kick(m);		/* replica writes that waited for us */
 	dm_sync_mirror_register(m);
+	dm_sync_clone_resume(m);
 }
 
 /**
@@ -490,6 +522,10 @@ void dm_sync_mirror_presuspend(struct dm_sync_mirror *m)
 	cancel_delayed_work_sync(&m->probe_work);
 	flush_workqueue(m->conductor);
 	dm_sync_resync_stop(m);
+	if (m->is_clone && m->clone.holding) {
+		m->hold_released = true;
+		dm_sync_clone_turn(m);
+	}
 	if (!m->gate.closed)
 		return;
 	/* Held writes: back to device-mapper, or let go and tracked. */

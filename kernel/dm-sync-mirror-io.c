@@ -53,7 +53,7 @@ struct dm_sync_io {
 	atomic_t pending;
 	blk_status_t source_status, replica_status;
 	u8 kind, gen;
-	bool gated, counted, ranged, replicated, zeroed, again, finished;
+	bool gated, counted, ranged, replicated, zeroed, again, finished, fast;
 };
 
 size_t dm_sync_io_size(void)
@@ -327,7 +327,7 @@ static bool write_done(struct dm_sync_io *io, blk_status_t *status)
 			mark_range(m, missed_map(m), io);
 		dm_sync_break(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 	}
-	if (unlikely(!io->counted) && !unmarked_is_known(m)) {
+	if (unlikely(!io->counted) && !io->fast && !unmarked_is_known(m)) {
 		io->source_status = *status;
 		io_release(io, false);
 		io_unacked(m, io, DM_SYNC_REASON_METADATA_FAILED);
@@ -541,6 +541,36 @@ static bool brought_back(struct dm_sync_io *io)
 					  dm_sync_region_of(m, io->sector + io->sectors - 1));
 }
 
+/* Of a clone: what its image still needs is saved first, then S is marked (rule SC). */
+static bool clone_issue(struct dm_sync_io *io)
+{
+	struct dm_sync_mirror *m = io->mirror;
+	u64 first = dm_sync_region_of(m, io->sector);
+	u64 last = dm_sync_region_of(m, io->sector + io->sectors - 1);
+
+	if (dm_sync_clone_must_wait(m, first, last)) {
+		io->ranged = false;
+		dm_sync_range_unlock(m->ranges, &io->range);
+		dm_sync_clone_demand(m, bio_of(io));
+		return false;
+	}
+	dm_sync_map_set_range(m->source_map, first, last);
+	trace_dm_sync_map(m->pair.id, bio_of(io), DM_SYNC_TRACE_SOURCE);
+	return true;
+}
+
+/* A region whose mark is on disk was saved before it was marked: see dm-sync-clone.c. */
+static bool clone_is_free(struct dm_sync_io *io)
+{
+	struct dm_sync_mirror *m = io->mirror;
+	u64 first = dm_sync_region_of(m, io->sector);
+	u64 last = dm_sync_region_of(m, io->sector + io->sectors - 1);
+
+	return !READ_ONCE(m->passthrough) && !READ_ONCE(m->redirect) &&
+	       dm_sync_map_next_clear(m->source_map, first, last + 1) > last &&
+	       dm_sync_map_is_durable(m->source_map, first, last);
+}
+
 /*
  * The last station.  Returns false when the write has to wait once more: its
  * regions must come back from the replica first.
@@ -556,6 +586,8 @@ static bool write_issue(struct dm_sync_io *io)
 	atomic_set(&io->pending, 1);
 	if (READ_ONCE(m->passthrough))
 		return true;
+	if (m->is_clone)
+		return clone_issue(io);
 
 	marked = dm_sync_range_marked(m, io->sector, io->sectors, &all);
 	switch (flow) {
@@ -656,9 +688,16 @@ static bool io_start(struct dm_sync_io *io)
 {
 	struct dm_sync_mirror *m = io->mirror;
 
+	io->fast = false;
 	if (!dm_sync_gate_enter(&m->gate, bio_of(io), &io->gen))
 		return false;
 	io->gated = true;
+	if (m->is_clone && io->kind == IO_WRITE && clone_is_free(io)) {
+		io->fast = true;
+		io->replica_status = BLK_STS_OK;
+		atomic_set(&io->pending, 1);
+		return true;
+	}
 	return io->kind == IO_FLUSH ? flush_issue(io) :
 				      write_mark(io) && write_issue(io);
 }
@@ -783,6 +822,11 @@ void dm_sync_io_demand_done(struct dm_sync_mirror *m, struct bio *bio, blk_statu
 		io_finish(io, error);
 		return;
 	}
+	/* Detached meanwhile: nothing is tracked any more. */
+	if (READ_ONCE(m->passthrough)) {
+		range_granted(&io->range);
+		return;
+	}
 	if (write_range(io))
 		range_granted(&io->range);
 }
@@ -797,9 +841,9 @@ static void map_redirected_read(struct dm_sync_io *io, struct bio *bio)
 	struct dm_sync_mirror *m = io->mirror;
 	u64 first = dm_sync_region_of(m, io->sector);
 	u64 limit = dm_sync_region_of(m, io->sector + io->sectors - 1) + 1;
-	bool marked = dm_sync_map_test(m->source_map, first);
-	u64 end = marked ? dm_sync_map_next_clear(m->source_map, first, limit) :
-			   dm_sync_map_next(m->source_map, first);
+	bool marked = dm_sync_map_test(m->copy_map, first);
+	u64 end = marked ? dm_sync_map_next_clear(m->copy_map, first, limit) :
+			   dm_sync_map_next(m->copy_map, first);
 
 	if (end < limit) {
 		io->sectors = dm_sync_region_start(m, end) - io->sector;
@@ -871,7 +915,7 @@ int dm_sync_mirror_map(struct dm_sync_mirror *m, struct dm_target *ti, struct bi
 	io->sector = bio->bi_iter.bi_sector;
 	io->sectors = bio_sectors(bio);
 	io->gated = io->counted = io->ranged = false;
-	io->replicated = io->again = io->zeroed = io->finished = false;
+	io->replicated = io->again = io->zeroed = io->finished = io->fast = false;
 	io->replica_status = BLK_STS_OK;
 
 	if (bio->bi_opf & REQ_PREFLUSH) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A mirror behind a source door.
+ * A mirror, or a clone, behind a source door.
  *
  *	0 <sectors> sync mirror <source> <replica> <meta|-> <region> [<#opts> <opt>...]
+ *	0 <sectors> sync clone  <source> <replica> <meta|-> <region> [<#opts> <opt>...]
  *
- * Here is what a mirror demands of its devices, its status lines and messages;
+ * Here is what they demand of its devices, its status lines and messages;
  * the engine does the rest.
  */
 #include "dm-sync-mirror.h"
@@ -59,6 +60,9 @@ static int check_devices(struct dm_target *ti, struct dm_sync_door *d)
 	else if (max(bdev_logical_block_size(s), bdev_logical_block_size(r)) >
 		 d->config.region_sectors << SECTOR_SHIFT)
 		ti->error = "The region size is smaller than the devices' blocks";
+	else if (d->config.sync_type == DM_SYNC_SYNC_TYPE_CLONE &&
+		 d->config.region_sectors > DM_SYNC_COPY_SECTORS)
+		ti->error = "The regions of a clone are at most 2048 sectors (1 MiB)";
 	else
 		return 0;
 	return -EINVAL;
@@ -69,8 +73,8 @@ static int check_meta_size(struct dm_target *ti, struct dm_sync_door *d)
 	u64 regions = DIV_ROUND_UP_ULL(ti->len, d->config.region_sectors);
 	unsigned int shift = dm_sync_extent_shift(ti->len, d->config.region_sectors);
 	u32 extents = DIV_ROUND_UP_ULL(ti->len, 1ULL << shift);
-	u64 blocks = 1 + dm_sync_activity_nr_blocks(extents) +
-		     2ULL * dm_sync_map_nr_blocks(regions);
+	u64 blocks = dm_sync_super_blocks(d->config.sync_type == DM_SYNC_SYNC_TYPE_CLONE,
+					  regions, extents);
 
 	if (!d->meta ||
 	    bdev_nr_sectors(d->meta->bdev) >= 2 * blocks * DM_SYNC_BLOCK_SECTORS)
@@ -204,7 +208,7 @@ static void mirror_limits(struct dm_sync_door *d, struct dm_target *ti,
 
 /*
  * INFO, in this order for ever:
- *	mirror <uuid> <copy state> <progress> <requested> <percent|-> <sync state|->
+ *	mirror|clone <uuid> <copy state> <progress> <requested> <percent|-> <sync state|->
  *	<maintained 0|1> <source-changed>/<regions> <replica-changed>/<regions>
  *	<bytes per second> <limited by> <replica door> <held> <reason> <meta|volatile>
  * Names are the class's, with "_" for blanks.
@@ -233,7 +237,7 @@ static void mirror_info(struct dm_sync_door *d, char *result, unsigned int maxle
 		return;
 	}
 	dm_sync_pair_info(&m->pair, i);
-	DMEMIT("mirror %pU ", i->uuid);
+	DMEMIT("%s %pU ", d->kind->name, i->uuid);
 	emit_name(result, maxlen, &sz, dm_sync_copy_state_name(i->copy_state));
 	emit_name(result, maxlen, &sz, dm_sync_progress_status_name(i->progress));
 	emit_name(result, maxlen, &sz, dm_sync_copy_state_name(i->requested));
@@ -267,7 +271,7 @@ static void mirror_table(struct dm_sync_door *d, char *result, unsigned int maxl
 		c.hold_max = m->hold_max;
 		c.rate = READ_ONCE(m->resync.pace.rate);
 	}
-	DMEMIT("mirror %s %s %s %u", d->source->name, d->replica->name,
+	DMEMIT("%s %s %s %s %u", d->kind->name, d->source->name, d->replica->name,
 	       d->meta ? d->meta->name : "-", c.region_sectors);
 	dm_sync_options_emit(d->kind, &c, result, maxlen, &sz);
 }
@@ -328,11 +332,28 @@ static int mirror_message(struct dm_sync_door *d, unsigned int argc, char **argv
  *--------------------------------------------------------------*/
 
 static const struct dm_sync_config mirror_defaults = {
+	.sync_type = DM_SYNC_SYNC_TYPE_MIRROR,
 	.copy_type = DM_SYNC_COPY_TYPE_SYNC,
 	.methodology = DM_SYNC_COPY_METHODOLOGY_FULL_COPY,
 	.priority = DM_SYNC_COPY_PRIORITY_LOW,
 	.hold_max = DM_SYNC_HOLD_MAX,
 };
+
+#define MIRROR_CALLBACKS					\
+	.attach = mirror_attach,	\
+	.detach = mirror_detach,	\
+	.map = mirror_map,	\
+	.end_io = mirror_end_io,	\
+	.preresume = mirror_preresume,	\
+	.resume = mirror_resume,	\
+	.presuspend = mirror_presuspend,	\
+	.presuspend_undo = mirror_presuspend_undo,	\
+	.postsuspend = mirror_postsuspend,	\
+	.info = mirror_info,	\
+	.table = mirror_table,	\
+	.message = mirror_message,	\
+	.iterate = mirror_iterate,	\
+	.limits = mirror_limits
 
 const struct dm_sync_personality dm_sync_mirror_personality = {
 	.name = "mirror",
@@ -340,18 +361,22 @@ const struct dm_sync_personality dm_sync_mirror_personality = {
 	.arguments = "Arguments: mirror <source> <replica> <meta|-> <region> [<#opts> <opt>...]",
 	.settings = "settings are priority, rate, hold, hold_max and recovery",
 	.defaults = &mirror_defaults,
-	.attach = mirror_attach,
-	.detach = mirror_detach,
-	.map = mirror_map,
-	.end_io = mirror_end_io,
-	.preresume = mirror_preresume,
-	.resume = mirror_resume,
-	.presuspend = mirror_presuspend,
-	.presuspend_undo = mirror_presuspend_undo,
-	.postsuspend = mirror_postsuspend,
-	.info = mirror_info,
-	.table = mirror_table,
-	.message = mirror_message,
-	.iterate = mirror_iterate,
-	.limits = mirror_limits,
+	MIRROR_CALLBACKS,
+};
+
+static const struct dm_sync_config clone_defaults = {
+	.sync_type = DM_SYNC_SYNC_TYPE_CLONE,
+	.copy_type = DM_SYNC_COPY_TYPE_UNSYNC_ASSOC,
+	.methodology = DM_SYNC_COPY_METHODOLOGY_COPY_ON_WRITE,
+	.priority = DM_SYNC_COPY_PRIORITY_LOW,
+	.hold_max = DM_SYNC_HOLD_MAX,
+};
+
+const struct dm_sync_personality dm_sync_clone_personality = {
+	.name = "clone",
+	.options = DM_SYNC_FOR_CLONE,
+	.arguments = "Arguments: clone <source> <replica> <meta|-> <region> [<#opts> <opt>...]",
+	.settings = "settings are priority, rate, hold, hold_max and recovery",
+	.defaults = &clone_defaults,
+	MIRROR_CALLBACKS,
 };

@@ -100,6 +100,7 @@ static struct dm_sync_mirror *mirror_alloc(void)
 	dm_sync_commit_init(m);
 	dm_sync_ops_init(m);
 	dm_sync_resync_init(m);
+	dm_sync_clone_init(m);
 	return m;
 }
 
@@ -196,10 +197,15 @@ struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
 		m->pair.meta_dev = meta_dev;
 		m->pair.source_dev = source->bd_dev;
 		m->pair.replica_dev = replica->bd_dev;
+		m->is_clone = c->sync_type == DM_SYNC_SYNC_TYPE_CLONE;
 		m->sectors = ti->len;
 		m->region_shift = __ffs(c->region_sectors);
 		claim_devices(m);
 		list_add_tail(&m->list, &contexts);
+	} else if (m->is_clone != (c->sync_type == DM_SYNC_SYNC_TYPE_CLONE)) {
+		ti->error = "A mirror cannot become a clone by a reload, nor a clone a mirror";
+		m = ERR_PTR(-EINVAL);
+		goto out;
 	} else if (m->loaded && (m->sectors != ti->len ||
 				 m->super.region_sectors != c->region_sectors)) {
 		/* Here, and not at resume, where it would take the live table's place. */
@@ -242,6 +248,7 @@ void dm_sync_mirror_detach(struct dm_sync_mirror *m)
 		 */
 		if (m->loaded)
 			dm_sync_commit_kick(m);
+		dm_sync_clone_gone(m);
 		wait_event_timeout(m->door_idle, !atomic_read(&m->door_users),
 				   DM_SYNC_DRAIN_SECONDS * HZ);
 		dm_sync_resync_wait(m);
@@ -289,6 +296,8 @@ void dm_sync_mirror_identify(struct dm_sync_mirror *m, const u8 *uuid)
 
 static u64 marked_regions(struct dm_sync_mirror *m)
 {
+	if (m->is_clone)
+		return dm_sync_map_count(m->uncopied_map);
 	return min(dm_sync_map_count(m->source_map) + dm_sync_map_count(m->replica_map),
 		   m->nr_regions);
 }
@@ -302,9 +311,9 @@ static void info_class(struct dm_sync_mirror *m, const struct dm_sync_facts *f,
 	info->percent = dm_sync_derive_percent(&m->pair.state, f, m->nr_regions,
 					       m->loaded ? marked_regions(m) : m->nr_regions);
 	info->replica_type = DM_SYNC_REPLICA_TYPE_FULL_COPY;
-	info->rpo_objective = 0;
+	info->rpo_objective = m->is_clone ? DM_SYNC_NULL : 0;
 	info->rpo_measured = 0;
-	if (!info->sync_maintained) {
+	if (!info->sync_maintained && !m->is_clone) {
 		u64 since = m->synced_until ?: m->super.established;
 
 		info->rpo_measured = min_t(u64, div_u64(now > since ? now - since : 0,
@@ -351,7 +360,7 @@ static void info_counters(struct dm_sync_mirror *m, struct dm_sync_info *info)
 	info->replica_errors = atomic64_read(&m->replica_errors);
 	info->metadata_writes = atomic64_read(&m->meta.writes);
 	info->held = m->pair.state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED ?
-		     dm_sync_gate_parked(&m->gate) : 0;
+		     dm_sync_gate_parked(&m->gate) + READ_ONCE(m->clone.nr_held) : 0;
 	if (!m->loaded)
 		return;
 	info->source_changed = dm_sync_map_count(m->source_map);
@@ -382,12 +391,14 @@ void dm_sync_facts_now(struct dm_sync_mirror *m, struct dm_sync_facts *f)
 {
 	*f = m->pair.facts;
 	/* What hosts wrote through the replica door is in the replica map. */
-	if (m->loaded && !m->redirect && dm_sync_map_count(m->replica_map))
+	if (m->loaded && !m->is_clone && !m->redirect && dm_sync_map_count(m->replica_map))
 		f->replica_consistent = false;
+	f->replica_written = m->loaded && m->is_clone && dm_sync_map_count(m->replica_map);
 	f->source_ok = true;	/* tried is known */
 	f->held_writes = dm_sync_gate_parked(&m->gate);
 	f->nothing_marked = m->loaded && !dm_sync_map_count(m->source_map) &&
-			    !dm_sync_map_count(m->replica_map);
+			    !dm_sync_map_count(m->replica_map) &&
+			    !dm_sync_map_count(m->copy_map);
 }
 
 static void mirror_facts(struct dm_sync_pair *pair, struct dm_sync_facts *f)

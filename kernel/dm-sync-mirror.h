@@ -11,6 +11,7 @@
 
 #include "dm-sync.h"
 #include "dm-sync-claim.h"
+#include "dm-sync-clone.h"
 #include "dm-sync-gate.h"
 #include "dm-sync-options.h"
 #include "dm-sync-pace.h"
@@ -110,7 +111,7 @@ struct dm_sync_resync {
 };
 
 /**
- * struct dm_sync_mirror - a pair whose sides hold the same
+ * struct dm_sync_mirror - a pair whose sides hold the same, or did at one moment
  *
  * Shared by every table instance that names the same metadata device (rule L).
  *
@@ -142,6 +143,8 @@ struct dm_sync_mirror {
 
 	struct dm_sync_meta meta;
 	struct dm_sync_map *source_map, *replica_map;
+	struct dm_sync_map *uncopied_map;	/* of a clone only */
+	struct dm_sync_map *copy_map;	/* what the background copy goes by: one of them */
 	struct dm_sync_activity *activity;
 	struct dm_sync_ranges *ranges;
 	struct mutex commit_lock;
@@ -191,6 +194,8 @@ struct dm_sync_mirror {
 	unsigned int probe_delay;	/* seconds */
 
 	struct dm_sync_resync resync;
+	bool is_clone;			/* constant */
+	struct dm_sync_clone clone;
 
 	struct dm_sync_counts __percpu *counts;
 	unsigned long last_io;		/* jiffies */
@@ -222,6 +227,7 @@ int dm_sync_super_probe(struct dm_sync_mirror *m, const struct dm_sync_config *c
 			const char **why);
 int dm_sync_super_write(struct dm_sync_mirror *m, const struct dm_sync_step *step);
 u32 dm_sync_super_nr_blocks(struct dm_sync_mirror *m);
+u64 dm_sync_super_blocks(bool is_clone, u64 nr_regions, u32 nr_extents);
 
 /* dm-sync-mirror.c */
 int dm_sync_mirror_module_init(void);

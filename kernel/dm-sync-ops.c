@@ -62,7 +62,14 @@ int dm_sync_persist(struct dm_sync_mirror *m, const struct dm_sync_step *step)
 	return r;
 }
 
-static void completed(struct dm_sync_mirror *m, const struct dm_sync_change *c)
+/**
+ * dm_sync_completed - the operation is complete
+ * @m: the mirror
+ * @c: the operation; what must be durable is
+ *
+ * Context: the conductor.
+ */
+void dm_sync_completed(struct dm_sync_mirror *m, const struct dm_sync_change *c)
 {
 	dm_sync_publish(&m->pair, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
 			DM_SYNC_REASON_NONE);
@@ -165,8 +172,14 @@ static int cut_flow(struct dm_sync_mirror *m)
 	return 0;
 }
 
-/* No host I/O through the replica door any more; the state already forbids it. */
-static int close_door(struct dm_sync_mirror *m)
+/**
+ * dm_sync_close_door - no host I/O through the replica door any more
+ * @m: the mirror; its published state, or door_holding, keeps new I/O out
+ *
+ * Context: the conductor; may sleep.
+ * Return: 0 or -ETIMEDOUT.
+ */
+int dm_sync_close_door(struct dm_sync_mirror *m)
 {
 	return wait_event_timeout(m->door_idle, !atomic_read(&m->door_users),
 				  DRAIN_TIMEOUT) ? 0 : -ETIMEDOUT;
@@ -314,7 +327,7 @@ static int begin_instead(struct dm_sync_mirror *m, const struct dm_sync_step *st
 int dm_sync_begin_forward(struct dm_sync_mirror *m, const struct dm_sync_step *step,
 			  bool whole)
 {
-	int r = close_door(m);
+	int r = dm_sync_close_door(m);
 
 	if (r)
 		return r;
@@ -353,7 +366,7 @@ static int op_activate(struct dm_sync_mirror *m, struct dm_sync_change *c)
 
 static int op_restore(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
-	int r = close_door(m);
+	int r = dm_sync_close_door(m);
 
 	if (!r)
 		r = dm_sync_revive_metadata(m);
@@ -430,7 +443,7 @@ static int op_fracture(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	if (!r)
 		r = cut_flow(m);
 	if (!r)
-		completed(m, c);
+		dm_sync_completed(m, c);
 	dm_sync_gate_release(m);
 	return 0;
 }
@@ -459,8 +472,17 @@ static int quiesce(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	return r;
 }
 
-/* A piece that comes late would write to a replica that is cut by then. */
-static int stop_copy(struct dm_sync_mirror *m, struct dm_sync_change *c)
+/**
+ * dm_sync_stop_copy - end the background copy, or take the operation back
+ * @m: the mirror
+ * @c: the operation
+ *
+ * A piece that comes late would write to a replica that is cut by then.
+ *
+ * Context: the conductor; may sleep.
+ * Return: 0 or a negative errno.
+ */
+int dm_sync_stop_copy(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	int r = dm_sync_resync_stop(m);
 
@@ -490,13 +512,19 @@ static int op_split(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	if (!r) {
 		WRITE_ONCE(m->flow, DM_SYNC_FLOW_NONE);
 		WRITE_ONCE(m->settled, true);
-		completed(m, c);
+		dm_sync_completed(m, c);
 	}
 	dm_sync_gate_release(m);
 	return 0;
 }
 
-static void arm_hold(struct dm_sync_mirror *m)
+/**
+ * dm_sync_arm_hold - writes are held from now on: but not for ever
+ * @m: the mirror
+ *
+ * Context: the conductor, or while it is idle.
+ */
+void dm_sync_arm_hold(struct dm_sync_mirror *m)
 {
 	queue_delayed_work(m->conductor, &m->hold_work, m->hold_max * HZ);
 }
@@ -505,7 +533,7 @@ static int op_suspend(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	int r;
 
-	r = stop_copy(m, c) ?: quiesce(m, c);
+	r = dm_sync_stop_copy(m, c) ?: quiesce(m, c);
 	if (r)
 		return 0;
 	dm_sync_facts_leave(m, c->from.copy_state);
@@ -514,12 +542,12 @@ static int op_suspend(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	if (!r) {
 		WRITE_ONCE(m->flow, DM_SYNC_FLOW_NONE);
 		WRITE_ONCE(m->settled, true);
-		completed(m, c);
+		dm_sync_completed(m, c);
 	}
 	if (r || m->hold_released)
 		dm_sync_gate_release(m);
 	else
-		arm_hold(m);
+		dm_sync_arm_hold(m);
 	return 0;
 }
 
@@ -545,7 +573,7 @@ static int op_abort(struct dm_sync_mirror *m, struct dm_sync_change *c)
 
 static int op_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
-	int r = close_door(m);
+	int r = dm_sync_close_door(m);
 
 	if (!r)
 		r = dm_sync_revive_metadata(m);
@@ -559,16 +587,22 @@ static int op_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	if (r)
 		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 	else if (!dm_sync_persist(m, &c->after))
-		completed(m, c);
+		dm_sync_completed(m, c);
 	return 0;
 }
 
-/*
- * The end of the pair.  The superblock becomes a tombstone: the same table
- * line must not find a blank device later and start to overwrite a volume that
- * has become independent.
+/**
+ * dm_sync_op_detach - the end of the pair
+ * @m: the mirror
+ * @c: Detach or Dissolve
+ *
+ * The superblock becomes a tombstone: the same table line must not find a blank
+ * device later and start to overwrite a volume that has become independent.
+ *
+ * Context: the conductor; may sleep.
+ * Return: 0.
  */
-static int op_detach(struct dm_sync_mirror *m, struct dm_sync_change *c)
+int dm_sync_op_detach(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	struct dm_sync_step gone = {
 		DM_SYNC_COPY_STATE_NOT_APPLICABLE,
@@ -579,7 +613,7 @@ static int op_detach(struct dm_sync_mirror *m, struct dm_sync_change *c)
 
 	cancel_delayed_work(&m->hold_work);
 	cancel_delayed_work(&m->probe_work);
-	r = stop_copy(m, c) ?: quiesce(m, c);
+	r = dm_sync_stop_copy(m, c) ?: quiesce(m, c);
 	if (r)
 		return 0;
 	m->super.detached = true;
@@ -607,8 +641,8 @@ static int (*const handlers[])(struct dm_sync_mirror *m, struct dm_sync_change *
 	[DM_SYNC_OPERATION_ABORT] = op_abort,
 	[DM_SYNC_OPERATION_ACTIVATE] = op_activate,
 	[DM_SYNC_OPERATION_DEACTIVATE] = op_fracture,
-	[DM_SYNC_OPERATION_DETACH] = op_detach,
-	[DM_SYNC_OPERATION_DISSOLVE] = op_detach,
+	[DM_SYNC_OPERATION_DETACH] = dm_sync_op_detach,
+	[DM_SYNC_OPERATION_DISSOLVE] = dm_sync_op_detach,
 	[DM_SYNC_OPERATION_FRACTURE] = op_fracture,
 	[DM_SYNC_OPERATION_RESYNC] = op_resync,
 	[DM_SYNC_OPERATION_RESTORE] = op_restore,
@@ -638,7 +672,7 @@ bool dm_sync_ops_has(u32 operation)
  */
 int dm_sync_ops_run(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
-	return handlers[c->operation](m, c);
+	return m->is_clone ? dm_sync_clone_run(m, c) : handlers[c->operation](m, c);
 }
 
 /*----------------------------------------------------------------
@@ -655,10 +689,14 @@ void dm_sync_ops_restart(struct dm_sync_mirror *m)
 {
 	enum dm_sync_flow flow = READ_ONCE(m->flow);
 
+	if (m->is_clone) {
+		dm_sync_clone_restart(m);
+		return;
+	}
 	if (m->pair.state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED && !m->hold_released) {
 		if (dm_sync_gate_close(&m->gate, DRAIN_TIMEOUT))
 			dm_sync_gate_release(m);
-		arm_hold(m);
+		dm_sync_arm_hold(m);
 	}
 	if ((flow == DM_SYNC_FLOW_RESTORE &&
 	     m->pair.state.progress == DM_SYNC_PROGRESS_STATUS_RESTORING) ||
@@ -700,6 +738,7 @@ void dm_sync_ops_stop(struct dm_sync_mirror *m)
 	cancel_delayed_work_sync(&m->hold_work);
 	cancel_delayed_work_sync(&m->probe_work);
 	cancel_work_sync(&m->resync.demand_work);
+	dm_sync_clone_stop(m);
 	flush_workqueue(m->conductor);
 	dm_sync_resync_stop(m);
 	flush_workqueue(m->io_wq);

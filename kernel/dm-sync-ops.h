@@ -41,6 +41,11 @@ void dm_sync_facts_leave(struct dm_sync_mirror *m, u8 from);
 void dm_sync_settle(struct dm_sync_mirror *m, bool try_flush);
 void dm_sync_start_flow(struct dm_sync_mirror *m, enum dm_sync_flow flow);
 int dm_sync_revive_metadata(struct dm_sync_mirror *m);
+void dm_sync_completed(struct dm_sync_mirror *m, const struct dm_sync_change *c);
+int dm_sync_close_door(struct dm_sync_mirror *m);
+int dm_sync_stop_copy(struct dm_sync_mirror *m, struct dm_sync_change *c);
+void dm_sync_arm_hold(struct dm_sync_mirror *m);
+int dm_sync_op_detach(struct dm_sync_mirror *m, struct dm_sync_change *c);
 int dm_sync_begin_forward(struct dm_sync_mirror *m, const struct dm_sync_step *step,
 			  bool whole);
 
@@ -49,6 +54,11 @@ void dm_sync_requests_init(struct dm_sync_mirror *m);
 
 /* dm-sync-events.c */
 void dm_sync_arm_probe(struct dm_sync_mirror *m, unsigned int seconds);
+bool dm_sync_next_step(struct dm_sync_mirror *m, enum dm_sync_event ev,
+		       struct dm_sync_step *to);
 void dm_sync_events_init(struct dm_sync_mirror *m);
+
+/* dm-sync-clone.c */
+int dm_sync_clone_run(struct dm_sync_mirror *m, struct dm_sync_change *c);
 
 #endif /* DM_SYNC_OPS_H */

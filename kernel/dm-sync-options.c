@@ -39,6 +39,17 @@ static const struct word methodologies[] = {
 	{ "differential", DM_SYNC_COPY_METHODOLOGY_DIFFERENTIAL }, { }
 };
 
+static const struct word clone_types[] = {
+	{ "assoc", DM_SYNC_COPY_TYPE_UNSYNC_ASSOC },
+	{ "unassoc", DM_SYNC_COPY_TYPE_UNSYNC_UNASSOC }, { }
+};
+
+static const struct word clone_methodologies[] = {
+	{ "copy_on_write", DM_SYNC_COPY_METHODOLOGY_COPY_ON_WRITE },
+	{ "copy_on_access", DM_SYNC_COPY_METHODOLOGY_COPY_ON_ACCESS },
+	{ "full", DM_SYNC_COPY_METHODOLOGY_FULL_COPY }, { }
+};
+
 static const struct word priorities[] = {
 	{ "low", DM_SYNC_COPY_PRIORITY_LOW },
 	{ "same", DM_SYNC_COPY_PRIORITY_SAME },
@@ -92,7 +103,8 @@ struct option {
 	char *error;
 };
 
-#define FOR_BOTH	(DM_SYNC_FOR_MIRROR | DM_SYNC_FOR_SNAPSHOT)
+#define FOR_COPIES	(DM_SYNC_FOR_MIRROR | DM_SYNC_FOR_CLONE)
+#define FOR_ALL		(FOR_COPIES | DM_SYNC_FOR_SNAPSHOT)
 
 #define ROW(k, type, member, who)					\
 	.key = k, .kind = OPTION_##type, .personalities = who,		\
@@ -106,25 +118,31 @@ static const struct option options[] = {
 	{ ROW("methodology", WORD, methodology, DM_SYNC_FOR_MIRROR),
 	  .words = methodologies, .shown = true, .setting = NO_SETTING,
 	  .error = "methodology is full, incremental or differential" },
-	{ ROW("priority", WORD, priority, FOR_BOTH),
+	{ ROW("copy_type", WORD, copy_type, DM_SYNC_FOR_CLONE),
+	  .words = clone_types, .shown = true, .setting = NO_SETTING,
+	  .error = "copy_type is assoc or unassoc" },
+	{ ROW("methodology", WORD, methodology, DM_SYNC_FOR_CLONE),
+	  .words = clone_methodologies, .shown = true, .setting = NO_SETTING,
+	  .error = "methodology is copy_on_write, copy_on_access or full (snap_and_clone is not built yet)" },
+	{ ROW("priority", WORD, priority, FOR_ALL),
 	  .words = priorities, .shown = true, .setting = DM_SYNC_SETTING_PRIORITY,
 	  .error = "priority is low, same, high or none" },
-	{ ROW("stop_at", WORD, stop_at, DM_SYNC_FOR_MIRROR),
+	{ ROW("stop_at", WORD, stop_at, FOR_COPIES),
 	  .words = stops, .shown = true, .setting = NO_SETTING,
 	  .error = "stop_at is synchronized, initialized, prepared or inactive" },
-	{ ROW("recovery", WORD, recovery, DM_SYNC_FOR_MIRROR),
+	{ ROW("recovery", WORD, recovery, FOR_COPIES),
 	  .words = recoveries, .shown = true, .setting = DM_SYNC_SETTING_RECOVERY,
 	  .error = "recovery is auto or manual" },
-	{ ROW("hold", WORD, hold, DM_SYNC_FOR_MIRROR),
+	{ ROW("hold", WORD, hold, FOR_COPIES),
 	  .words = holds, .shown = true, .setting = DM_SYNC_SETTING_HOLD,
 	  .error = "hold is queue or track" },
-	{ ROW("rate", NUMBER, rate, FOR_BOTH),
+	{ ROW("rate", NUMBER, rate, FOR_ALL),
 	  .shown = true, .setting = DM_SYNC_SETTING_LIMIT,
 	  .error = "rate is a number of bytes per second" },
-	{ ROW("hold_max", SECONDS, hold_max, FOR_BOTH),
+	{ ROW("hold_max", SECONDS, hold_max, FOR_ALL),
 	  .shown = true, .setting = DM_SYNC_SETTING_HOLD_MAX,
 	  .error = "hold_max is 1 to 3600 seconds" },
-	{ ROW("uuid", UUID, uuid, FOR_BOTH),
+	{ ROW("uuid", UUID, uuid, FOR_ALL),
 	  .shown = true, .setting = NO_SETTING,
 	  .error = "uuid has the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" },
 	{ ROW("on_full", WORD, on_full, DM_SYNC_FOR_SNAPSHOT),
@@ -136,12 +154,13 @@ static const struct option options[] = {
 	{ ROW("assume_in_sync", FLAG, assume_in_sync, DM_SYNC_FOR_MIRROR),
 	  .shown = true, .setting = NO_SETTING },
 	/* Not shown: once it was done it must not be done again. */
-	{ ROW("format", FLAG, format, FOR_BOTH),
+	{ ROW("format", FLAG, format, FOR_ALL),
 	  .setting = NO_SETTING },
 };
 
 #undef ROW
-#undef FOR_BOTH
+#undef FOR_COPIES
+#undef FOR_ALL
 
 static const struct word *word_find(const struct word *words, const char *name)
 {

@@ -18,15 +18,18 @@ struct dm_target;
 /* One bit each: who takes an option. */
 #define DM_SYNC_FOR_MIRROR	BIT(0)
 #define DM_SYNC_FOR_SNAPSHOT	BIT(1)
+#define DM_SYNC_FOR_CLONE	BIT(2)
 
 #define DM_SYNC_HOLD_LIMIT	3600u	/* largest hold_max, seconds */
 #define DM_SYNC_HOLD_MAX	30u	/* its default */
 
 /**
  * struct dm_sync_config - what the table line says
+ * @sync_type: what the engine of mirrors and clones is to be; the personality's
  */
 struct dm_sync_config {
 	u32 region_sectors;
+	u8 sync_type;
 	u8 copy_type, methodology, priority, stop_at, recovery, hold, on_source_error;
 	u8 on_full;
 	u32 hold_max;

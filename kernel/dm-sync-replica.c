@@ -16,6 +16,13 @@
  *	write	 its regions are marked in the replica map, durably, before it is
  *		 issued: the same rule M, from the other side.
  *
+ * Of a clone the door is open while its regions are still being copied.  A read of
+ * one that the replica does not have is the source's: it holds the range, so that
+ * no host write of the source overtakes it (rule S-read), and looks again when it has
+ * it.  A write to one waits for its copy, and a read too with copy_on_access: see
+ * dm-sync-clone-io.c.  A clone that was detached leaves a door that is a plain way
+ * to the replica, if that is complete.
+ *
  * The source door is named, not opened: it may be mounted, and device-mapper
  * opens devices exclusively.  A pair that goes leaves a door that refuses all
  * I/O; nothing of the pair is freed while the door refers to it.  The devices are
@@ -47,8 +54,11 @@ struct replica_door {
  *--------------------------------------------------------------*/
 
 struct door_io {
+	struct replica_door *door;
 	struct dm_sync_mirror *mirror;
-	bool counted;
+	struct dm_sync_range range;	/* of a read of the source */
+	sector_t sector, last;		/* of a clone's: within one region */
+	bool counted, ranged, write;
 };
 
 static struct door_io *door_io_of(struct bio *bio)
@@ -123,6 +133,191 @@ void dm_sync_door_marked(struct dm_sync_mirror *m, int error)
 	}
 }
 
+/*----------------------------------------------------------------
+ * I/O of a clone's
+ *--------------------------------------------------------------*/
+
+static struct bio *bio_of_door(struct door_io *io)
+{
+	return dm_bio_from_per_bio_data(io, sizeof(*io));
+}
+
+/*
+ * The range that a read of the source waited for is ours.  An image that was given
+ * up meanwhile is not read any more: the write that it stood in the way of may be over.
+ */
+static int read_source(struct door_io *io, struct bio *bio)
+{
+	struct dm_sync_mirror *m = io->mirror;
+
+	if (READ_ONCE(m->pair.door_access) == DM_SYNC_DOOR_ACCESS_NONE)
+		return DM_MAPIO_KILL;
+	if (dm_sync_map_test(m->uncopied_map, dm_sync_region_of(m, io->sector))) {
+		bio_set_dev(bio, io->door->source->bdev);
+	} else {
+		io->ranged = false;
+		dm_sync_range_unlock(m->ranges, &io->range);
+	}
+	return DM_MAPIO_REMAPPED;
+}
+
+static void read_granted(struct dm_sync_range *r)
+{
+	struct door_io *io = container_of(r, struct door_io, range);
+
+	dm_sync_clone_read_ready(io->mirror, bio_of_door(io));
+}
+
+/**
+ * dm_sync_clone_door_read - a read of the replica door has its range at last
+ * @m: the clone
+ * @bio: the read
+ *
+ * Context: may sleep.
+ */
+void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio)
+{
+	bool refused = read_source(door_io_of(bio), bio) == DM_MAPIO_KILL;
+
+	dm_sync_clone_door_go(m, bio, refused ? -EIO : 0);
+}
+
+static int clone_read(struct door_io *io, struct bio *bio)
+{
+	struct dm_sync_mirror *m = io->mirror;
+
+	/* In a restore the map speaks of the source. */
+	if (READ_ONCE(m->redirect) ||
+	    !dm_sync_map_test(m->uncopied_map, dm_sync_region_of(m, io->sector)))
+		return DM_MAPIO_REMAPPED;
+	if (m->pair.state.methodology == DM_SYNC_COPY_METHODOLOGY_COPY_ON_ACCESS &&
+	    m->pair.state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED) {
+		dm_sync_clone_demand_door(m, bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	io->range.start = io->sector;
+	io->range.last = io->last;
+	io->range.granted = read_granted;
+	io->ranged = true;
+	return dm_sync_range_lock(m->ranges, &io->range) ? read_source(io, bio) :
+							   DM_MAPIO_SUBMITTED;
+}
+
+static int clone_write(struct door_io *io, struct bio *bio)
+{
+	struct dm_sync_mirror *m = io->mirror;
+	u64 region = dm_sync_region_of(m, io->sector);
+
+	if (dm_sync_map_test(m->uncopied_map, region) ||
+	    dm_sync_clone_must_wait(m, region, region)) {
+		dm_sync_clone_demand_door(m, bio);
+		return DM_MAPIO_SUBMITTED;
+	}
+	return door_mark(m, bio) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
+}
+
+/* Past the detach: the replica is a device of its own. */
+static int detached_map(struct replica_door *d, struct dm_target *ti, struct bio *bio)
+{
+	if (dm_sync_map_count(d->mirror->uncopied_map))
+		return DM_MAPIO_KILL;
+	bio_set_dev(bio, d->replica->bdev);
+	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	return DM_MAPIO_REMAPPED;
+}
+
+static int clone_go(struct door_io *io, struct bio *bio)
+{
+	struct dm_sync_mirror *m = io->mirror;
+
+	io->counted = door_enter(m, io->write);
+	if (!io->counted)
+		return DM_MAPIO_KILL;
+	if (READ_ONCE(m->clone.door_holding)) {
+		io->counted = false;
+		door_leave(m);
+		return dm_sync_clone_park(m, bio) ? DM_MAPIO_SUBMITTED : clone_go(io, bio);
+	}
+	if (!bio_sectors(bio))
+		return DM_MAPIO_REMAPPED;
+	return io->write ? clone_write(io, bio) : clone_read(io, bio);
+}
+
+static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *bio)
+{
+	struct door_io *io = door_io_of(bio);
+	struct dm_sync_mirror *m = d->mirror;
+
+	io->door = d;
+	io->mirror = m;
+	io->counted = io->ranged = false;
+	if (READ_ONCE(m->passthrough))
+		return detached_map(d, ti, bio);
+	bio_set_dev(bio, d->replica->bdev);
+	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
+	io->write = op_is_write(bio_op(bio)) && bio_sectors(bio);
+	io->sector = bio->bi_iter.bi_sector;
+	io->last = io->sector + max(bio_sectors(bio), 1u) - 1;
+	return clone_go(io, bio);
+}
+
+/**
+ * dm_sync_clone_door_range - which sectors I/O of a clone's replica door is about
+ * @bio: the I/O
+ * @sector: out: first
+ * @last: out: last
+ * @write: out: it is a write
+ */
+void dm_sync_clone_door_range(struct bio *bio, sector_t *sector, sector_t *last, bool *write)
+{
+	struct door_io *io = door_io_of(bio);
+
+	*sector = io->sector;
+	*last = io->last;
+	*write = io->write;
+}
+
+/**
+ * dm_sync_clone_door_go - what I/O of the replica door waited for was copied
+ * @m: the clone
+ * @bio: the I/O; the marks of a write are durable
+ * @error: it was not
+ *
+ * Context: may sleep.
+ */
+void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error)
+{
+	if (error) {
+		bio->bi_status = errno_to_blk_status(error);
+		bio_endio(bio);
+	} else {
+		dm_submit_bio_remap(bio, NULL);
+	}
+}
+
+/**
+ * dm_sync_clone_door_again - the new point in time was taken: I/O begins anew
+ * @m: the clone
+ * @bio: the I/O
+ *
+ * Context: may sleep.
+ */
+void dm_sync_clone_door_again(struct dm_sync_mirror *m, struct bio *bio)
+{
+	switch (clone_go(door_io_of(bio), bio)) {
+	case DM_MAPIO_REMAPPED:
+		dm_submit_bio_remap(bio, NULL);
+		break;
+	case DM_MAPIO_KILL:
+		dm_sync_clone_door_go(m, bio, -EIO);
+		break;
+	}
+}
+
+/*----------------------------------------------------------------
+ * I/O of both
+ *--------------------------------------------------------------*/
+
 static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *bio)
 {
 	struct dm_sync_mirror *m = d->mirror;
@@ -130,6 +325,7 @@ static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *
 	bool write = op_is_write(bio_op(bio));
 
 	io->mirror = m;
+	io->ranged = false;
 	io->counted = door_enter(m, write && bio_sectors(bio));
 	if (!io->counted)
 		return DM_MAPIO_KILL;
@@ -146,6 +342,10 @@ static int mirror_end_io(struct bio *bio)
 {
 	struct door_io *io = door_io_of(bio);
 
+	if (io->ranged) {
+		io->ranged = false;
+		dm_sync_range_unlock(io->mirror->ranges, &io->range);
+	}
 	if (io->counted) {
 		io->counted = false;
 		door_leave(io->mirror);
@@ -161,6 +361,8 @@ static int replica_map(struct dm_target *ti, struct bio *bio)
 {
 	struct replica_door *d = ti->private;
 
+	if (d->mirror && d->mirror->is_clone)
+		return clone_map(d, ti, bio);
 	return d->mirror ? mirror_map(d, ti, bio) : dm_sync_image_map(&d->image, ti, bio);
 }
 
@@ -209,7 +411,7 @@ static int take_mirror(struct dm_target *ti, struct replica_door *d,
 {
 	d->pair = pair;
 	if (name) {
-		ti->error = "A mirror has no images";
+		ti->error = "Mirrors and clones have no images";
 		return -EINVAL;
 	}
 	d->mirror = to_mirror(pair);
@@ -233,7 +435,7 @@ static int find_pair(struct dm_target *ti, struct replica_door *d, dev_t door,
 		return r;
 	}
 	pair = dm_sync_pair_find_door(door);
-	if (pair && pair->state.sync_type == DM_SYNC_SYNC_TYPE_MIRROR)
+	if (pair && pair->state.sync_type != DM_SYNC_SYNC_TYPE_SNAPSHOT)
 		return take_mirror(ti, d, pair, name);
 	d->pair = pair;
 	ti->error = "The device is not the source door of an active pair";
@@ -274,11 +476,11 @@ static int open_devices(struct dm_target *ti, struct replica_door *d)
 	int r = open_device(ti, d->pair->replica_dev, dm_table_get_mode(ti->table), &d->replica,
 			    d->mirror ? "Cannot open the replica" : "Cannot open the store");
 
-	if (r || d->mirror)
+	if (r || (d->mirror && !d->mirror->is_clone))
 		return r;
 	r = open_device(ti, d->pair->source_dev, BLK_OPEN_READ, &d->source,
 			"Cannot open the source");
-	if (r)
+	if (r || d->mirror)
 		return r;
 	d->image.source = d->source->bdev;
 	d->image.store = d->replica->bdev;
@@ -337,6 +539,8 @@ static int replica_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -ENOMEM;
 	}
 	r = construct(ti, d, argc, argv);
+	if (!r && d->mirror && d->mirror->is_clone)	/* each I/O is of one region */
+		r = dm_set_target_max_io_len(ti, 1u << d->mirror->region_shift);
 	if (r) {
 		door_free(ti, d);
 		return r;

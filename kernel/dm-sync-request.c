@@ -79,6 +79,8 @@ static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 	spin_unlock_irq(&m->pair.lock);
 
 	req->result = admit_errno[verdict];
+	if (verdict == DM_SYNC_ADMIT_OK && m->is_clone)
+		dm_sync_clone_before(m, req->operation);
 	if (verdict == DM_SYNC_ADMIT_OK)
 		dm_sync_publish(&m->pair, &c.during, DM_SYNC_EVENT_CAUSE_OPERATION,
 				req->operation, DM_SYNC_REASON_NONE);
@@ -90,6 +92,8 @@ static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 	r = dm_sync_ops_run(m, &c);
 	if (r)
 		dm_sync_take_back(m, &c);
+	if (r && m->is_clone)
+		dm_sync_clone_turn(m);
 	if (req->operation == DM_SYNC_OPERATION_RESTORE) {
 		req->result = r;
 		req->why = r ? "the restore could not be begun" : NULL;

@@ -101,7 +101,7 @@ static void next_run(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 
 	if (rs->narrow)
 		last = region + 1;
-	last = dm_sync_map_next_clear(m->source_map, region, last) - 1;
+	last = dm_sync_map_next_clear(m->copy_map, region, last) - 1;
 	slot_set(m, slot, start, region_end(m, last), region, last);
 	rs->cursor = slot->range.last + 1;
 }
@@ -111,7 +111,7 @@ static void pass_ended(struct dm_sync_mirror *m)
 {
 	struct dm_sync_resync *rs = &m->resync;
 
-	if (!dm_sync_map_count(m->source_map)) {
+	if (!dm_sync_map_count(m->copy_map)) {
 		rs->running = false;
 		dm_sync_pace_idle(&rs->pace);
 		queue_work(m->conductor, &m->copied_work);
@@ -143,7 +143,7 @@ static bool next_piece(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 			if (rs->partial != NO_REGION)
 				return false;
 		}
-		region = dm_sync_map_next(m->source_map, dm_sync_region_of(m, rs->cursor));
+		region = dm_sync_map_next(m->copy_map, dm_sync_region_of(m, rs->cursor));
 		if (region >= m->nr_regions) {
 			if (rs->busy)
 				return false;
@@ -164,11 +164,44 @@ static bool next_piece(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
  * One piece
  *--------------------------------------------------------------*/
 
+/* Under rs->lock. */
+static void slot_free(struct dm_sync_slot *slot)
+{
+	struct dm_sync_mirror *m = slot->mirror;
+	struct dm_sync_resync *rs = &m->resync;
+
+	slot->busy = false;
+	rs->busy--;
+	if (rs->running)
+		mod_delayed_work(m->io_wq, &rs->work, 0);
+	else if (!rs->busy)
+		wake_up_all(&rs->idle);
+}
+
+/* What the piece was for was copied while it waited for its range. */
+static void piece_skip(struct dm_sync_slot *slot)
+{
+	struct dm_sync_mirror *m = slot->mirror;
+	struct dm_sync_resync *rs = &m->resync;
+
+	dm_sync_range_unlock(m->ranges, &slot->range);
+	spin_lock_irq(&rs->lock);
+	dm_sync_pace_done(&rs->pace, ktime_get_ns(), 0, 0, 0);
+	slot_free(slot);
+	spin_unlock_irq(&rs->lock);
+}
+
 static void piece_start(struct work_struct *work)
 {
 	struct dm_sync_slot *slot = container_of(work, struct dm_sync_slot, start);
 	struct dm_sync_mirror *m = slot->mirror;
 
+	/* Nobody may copy over a region of a clone that its replica owns by now. */
+	if (m->is_clone &&
+	    dm_sync_map_next_clear(m->copy_map, slot->first, slot->last + 1) <= slot->last) {
+		piece_skip(slot);
+		return;
+	}
 	trace_dm_sync_copy_start(m->pair.id, &slot->job, restoring(m));
 	dm_sync_copy_start(&slot->job, m->io_wq);
 }
@@ -218,7 +251,9 @@ static void piece_arrived(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 	struct dm_sync_resync *rs = &m->resync;
 	u64 region, bytes = (u64)slot->job.sectors << SECTOR_SHIFT;
 
-	dm_sync_activity_touch(m->activity, dm_sync_extent_of(m, slot->job.sector));
+	/* Of a clone no extent is owed a flush: its map alone says what was copied. */
+	if (!m->is_clone)
+		dm_sync_activity_touch(m->activity, dm_sync_extent_of(m, slot->job.sector));
 	if (slot->pass != rs->pass)
 		return;		/* it came too late: its regions stay marked */
 	rs->done += bytes;
@@ -226,11 +261,11 @@ static void piece_arrived(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 		rs->completed += slot->job.sectors;
 		if (!rs->partial_failed && rs->completed == region_end(m, rs->partial) -
 				     dm_sync_region_start(m, rs->partial))
-			dm_sync_map_clear(m->source_map, rs->partial);
+			dm_sync_map_clear(m->copy_map, rs->partial);
 		return;
 	}
 	for (region = slot->first; region <= slot->last; region++)
-		dm_sync_map_clear(m->source_map, region);
+		dm_sync_map_clear(m->copy_map, region);
 }
 
 static void account_piece(struct dm_sync_resync *rs, const struct dm_sync_copy *job)
@@ -282,12 +317,7 @@ static void piece_done(struct dm_sync_copy *job)
 	report_progress(m);
 
 	spin_lock_irq(&rs->lock);
-	slot->busy = false;
-	rs->busy--;
-	if (rs->running)
-		mod_delayed_work(m->io_wq, &rs->work, 0);
-	else if (!rs->busy)
-		wake_up_all(&rs->idle);
+	slot_free(slot);
 	spin_unlock_irq(&rs->lock);
 }
 
@@ -339,6 +369,9 @@ static struct dm_sync_slot *take_slot(struct dm_sync_mirror *m, u64 *delay)
 		trace_dm_sync_pace(m->pair.id, *delay, rs->pace.limited_by);
 		return NULL;
 	}
+	/* A region of a clone is copied in one piece. */
+	if (m->is_clone)
+		bytes = max_t(u64, bytes, 1ULL << (m->region_shift + SECTOR_SHIFT));
 	if (!next_piece(m, slot, bytes >> SECTOR_SHIFT))
 		return NULL;
 	slot->busy = true;
@@ -405,7 +438,7 @@ void dm_sync_resync_start(struct dm_sync_mirror *m)
 	struct dm_sync_resync *rs = &m->resync;
 
 	spin_lock_irq(&rs->lock);
-	rs->total = dm_sync_map_count(m->source_map) << (m->region_shift + SECTOR_SHIFT);
+	rs->total = dm_sync_map_count(m->copy_map) << (m->region_shift + SECTOR_SHIFT);
 	rs->total = min_t(u64, rs->total, (u64)m->sectors << SECTOR_SHIFT);
 	rs->done = 0;
 	rs->started = dm_sync_now();
@@ -526,7 +559,7 @@ static blk_status_t restore_region(struct dm_sync_mirror *m, u64 region)
 	if (error)
 		return error;
 	dm_sync_activity_touch(m->activity, dm_sync_extent_of(m, end - 1));
-	dm_sync_map_clear(m->source_map, region);
+	dm_sync_map_clear(m->copy_map, region);
 	return BLK_STS_OK;
 }
 
@@ -555,7 +588,7 @@ static void do_demand(struct work_struct *work)
 		error = BLK_STS_OK;
 		region = dm_sync_region_of(m, dm_sync_io_sector(bio));
 		last = dm_sync_region_of(m, dm_sync_io_last(bio));
-		while (!error && (region = dm_sync_map_next(m->source_map, region)) <= last)
+		while (!error && (region = dm_sync_map_next(m->copy_map, region)) <= last)
 			error = restore_region(m, region);
 		/* The write may go when the disk knows that the source is right. */
 		if (!error && dm_sync_commit_maps(m, true))
@@ -599,11 +632,13 @@ void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio)
  */
 int dm_sync_resync_probe(struct dm_sync_mirror *m)
 {
-	u64 region = dm_sync_map_next(m->source_map, 0);
+	u64 region = dm_sync_map_next(m->copy_map, 0);
 	struct dm_sync_resync *rs = &m->resync;
 	struct dm_sync_waited_copy *c = rs->probe;
 	sector_t start;
 
+	if (m->is_clone)
+		return dm_sync_clone_probe(m);
 	if (rs->probe_busy && !try_wait_for_completion(&c->done))
 		return -ETIMEDOUT;
 	rs->probe_busy = false;

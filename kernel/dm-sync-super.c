@@ -152,8 +152,9 @@ static const char *super_nonsense(struct dm_sync_mirror *m)
 	    !is_power_of_2(s->extent_sectors) ||
 	    s->extent_sectors < s->region_sectors)
 		return "the metadata describes an impossible geometry";
-	if (m->pair.state.sync_type != DM_SYNC_SYNC_TYPE_MIRROR)
-		return "the metadata belongs to a pair that is not a mirror";
+	if (m->pair.state.sync_type != (m->is_clone ? DM_SYNC_SYNC_TYPE_CLONE :
+						      DM_SYNC_SYNC_TYPE_MIRROR))
+		return "the metadata belongs to a pair of another kind";
 	if (!s->detached && !dm_sync_invariants(&m->pair.state, &why))
 		return "the metadata holds an impossible state";
 	return NULL;
@@ -280,11 +281,22 @@ int dm_sync_super_write(struct dm_sync_mirror *m, const struct dm_sync_step *ste
 }
 
 /**
+ * dm_sync_super_blocks - dual-home blocks that the metadata of a pair takes
+ * @is_clone: it has a third map
+ * @nr_regions: bits of a map
+ * @nr_extents: of the activity table
+ */
+u64 dm_sync_super_blocks(bool is_clone, u64 nr_regions, u32 nr_extents)
+{
+	return 1 + dm_sync_activity_nr_blocks(nr_extents) +
+	       (is_clone ? 3ULL : 2ULL) * dm_sync_map_nr_blocks(nr_regions);
+}
+
+/**
  * dm_sync_super_nr_blocks - dual-home blocks that the pair's metadata takes
  * @m: the mirror; nr_regions and nr_extents set
  */
 u32 dm_sync_super_nr_blocks(struct dm_sync_mirror *m)
 {
-	return 1 + dm_sync_activity_nr_blocks(m->nr_extents) +
-	       2 * dm_sync_map_nr_blocks(m->nr_regions);
+	return dm_sync_super_blocks(m->is_clone, m->nr_regions, m->nr_extents);
 }

@@ -25,6 +25,7 @@
 static const struct dm_sync_personality *const personalities[] = {
 	&dm_sync_mirror_personality,
 	&dm_sync_snapshot_personality,
+	&dm_sync_clone_personality,
 };
 
 /*----------------------------------------------------------------
@@ -116,7 +117,7 @@ static int sync_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -EINVAL;
 	}
 	if (!kind) {
-		ti->error = "The kind of pair must be mirror or snapshot";
+		ti->error = "The kind of pair must be mirror, snapshot or clone";
 		return -EINVAL;
 	}
 	d = kzalloc(sizeof(*d), GFP_KERNEL);
@@ -320,7 +321,7 @@ module_init(dm_sync_init);
 module_exit(dm_sync_exit);
 
 MODULE_VERSION(DM_SYNC_VERSION);
-MODULE_DESCRIPTION("dm-sync: replicas of block devices, mirrors and snapshots");
+MODULE_DESCRIPTION("dm-sync: replicas of block devices: mirrors, snapshots, clones");
 MODULE_AUTHOR("The dm-sync developers");
 MODULE_ALIAS("dm-sync-replica");
 MODULE_LICENSE("GPL");

@@ -88,6 +88,7 @@ struct dm_sync_personality {
 
 /* dm-sync-mirror-target.c */
 extern const struct dm_sync_personality dm_sync_mirror_personality;
+extern const struct dm_sync_personality dm_sync_clone_personality;
 
 /* dm-sync-snapshot-target.c */
 extern const struct dm_sync_personality dm_sync_snapshot_personality;

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a clone has beside what it shares with a mirror: copies that somebody
+ * waits for, and a replica door that is open while the copy runs.
+ */
+#ifndef DM_SYNC_CLONE_H
+#define DM_SYNC_CLONE_H
+
+#include "dm-sync.h"
+#include "dm-sync-state.h"
+
+#define DM_SYNC_CLONE_JOBS	16u	/* demanded copies in flight at once */
+
+struct dm_sync_mirror;
+
+/**
+ * struct dm_sync_clone_job - one demanded copy
+ * @first, @last: its regions; at most 1 MiB and in one extent
+ * @busy: in use; the round's
+ */
+struct dm_sync_clone_job {
+	struct dm_sync_mirror *mirror;
+	struct dm_sync_copy copy;
+	struct dm_sync_range range;
+	struct work_struct start;
+	u64 first, last;
+	bool busy;
+};
+
+/**
+ * struct dm_sync_clone - what only clones have
+ * @work: takes on all that waits, in rounds; on the demand queue
+ * @written_work: tells the conductor that hosts wrote to the replica
+ * @demand: host writes of the source whose regions must be copied first
+ * @doors: I/O of the replica door, likewise
+ * @held: writes as in @demand, while the pair is Suspended and holds them
+ * @lost: writes whose regions could not be copied: until the image is given up
+ * @parked: I/O of the replica door while a point in time is taken
+ * @reads: reads of the replica door that are the source's and have their range
+ * @read_work: sends them on
+ * @idle: woken when a job is over
+ * @nr_held: of @held; read without the lock
+ * @busy: jobs in flight
+ * @error: reason why a job of this round failed, or 0
+ * @preserving: what U marks must be copied before it is written (rule SC)
+ * @holding: such writes are held instead
+ * @door_holding: no I/O of the replica door may begin
+ * @stopped: the metadata must not be written: nothing is copied on demand
+ * @image_lost: a write waits that can only go on without the image
+ *
+ * The lists are protected by the mirror's io_lock, as is the change of
+ * @door_holding.  The flags are changed by the conductor, or while it is idle,
+ * but for @image_lost, which the round sets.
+ */
+struct dm_sync_clone {
+	struct work_struct work, written_work, read_work;
+	struct bio_list demand, doors, held, lost, parked, reads;
+	wait_queue_head_t idle;
+	atomic_t busy;
+	u32 error, nr_held;
+	bool preserving, holding, door_holding, stopped, image_lost;
+	struct dm_sync_clone_job job[DM_SYNC_CLONE_JOBS];
+};
+
+/* dm-sync-clone.c */
+void dm_sync_clone_point(struct dm_sync_mirror *m);
+void dm_sync_clone_loaded(struct dm_sync_mirror *m);
+void dm_sync_clone_before(struct dm_sync_mirror *m, u32 operation);
+void dm_sync_clone_mark_active(struct dm_sync_mirror *m, u64 first, u64 end);
+void dm_sync_clone_turn(struct dm_sync_mirror *m);
+void dm_sync_clone_restart(struct dm_sync_mirror *m);
+void dm_sync_clone_copied(struct dm_sync_mirror *m);
+enum dm_sync_event dm_sync_clone_event(struct dm_sync_mirror *m, enum dm_sync_event ev);
+void dm_sync_clone_written(struct dm_sync_mirror *m);
+void dm_sync_clone_ops_init(struct dm_sync_mirror *m);
+
+/* dm-sync-clone-io.c */
+void dm_sync_clone_init(struct dm_sync_mirror *m);
+bool dm_sync_clone_must_wait(struct dm_sync_mirror *m, u64 first, u64 last);
+bool dm_sync_clone_uncopied(struct dm_sync_mirror *m, u64 first, u64 last);
+void dm_sync_clone_demand(struct dm_sync_mirror *m, struct bio *bio);
+void dm_sync_clone_demand_door(struct dm_sync_mirror *m, struct bio *bio);
+void dm_sync_clone_read_ready(struct dm_sync_mirror *m, struct bio *bio);
+bool dm_sync_clone_park(struct dm_sync_mirror *m, struct bio *bio);
+void dm_sync_clone_unpark(struct dm_sync_mirror *m);
+int dm_sync_clone_barrier(struct dm_sync_mirror *m);
+int dm_sync_clone_probe(struct dm_sync_mirror *m);
+void dm_sync_clone_release(struct dm_sync_mirror *m, bool held, bool lost);
+void dm_sync_clone_stop(struct dm_sync_mirror *m);
+void dm_sync_clone_resume(struct dm_sync_mirror *m);
+void dm_sync_clone_gone(struct dm_sync_mirror *m);
+
+/* dm-sync-replica.c */
+void dm_sync_clone_door_range(struct bio *bio, sector_t *sector, sector_t *last, bool *write);
+void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio);
+void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error);
+void dm_sync_clone_door_again(struct dm_sync_mirror *m, struct bio *bio);
+
+#endif /* DM_SYNC_CLONE_H */
