@@ -15,6 +15,8 @@ static const char *state_text(const struct dms_pair *pair)
 
 	switch (GET(pair, COPY_STATE)) {
 	case DM_SYNC_COPY_STATE_BROKEN:
+		if (image && image_holds(pair))
+			return "a restore broke off: the source is in part what this image is";
 		if (image)
 			return "the image is lost; the source is not concerned";
 		return "the replica no longer follows its source";
@@ -61,6 +63,12 @@ static void print_action(const struct dms_pair *pair)
 	    dms_health(pair) == DMS_DEGRADED) {
 		printf("    action  `synctl remove %s` gives its space back, or make the store "
 		       "larger\n", pair->name);
+		return;
+	}
+	if (HAS(pair, IMAGE) && image_holds(pair) &&
+	    GET(pair, COPY_STATE) == DM_SYNC_COPY_STATE_BROKEN) {
+		printf("    action  `synctl restore %s` finishes it; `synctl resync %s` gives the "
+		       "image up\n", pair->name, pair->name);
 		return;
 	}
 	if (HAS(pair, IMAGE) && allows(pair, DM_SYNC_OPERATION_RESYNC) &&

@@ -29,7 +29,8 @@ static bool wanted(struct args *args, const struct dms_pair *pair)
 	unsigned int i;
 
 	for (i = 0; i < args->count; i++)
-		if (select_matches(pair, args->words[i]))
+		if (select_matches(pair, args->words[i]) ||
+		    select_means_store(pair, args->words[i]))
 			return true;
 	return !args->count;
 }

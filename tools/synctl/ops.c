@@ -96,7 +96,7 @@ static int guard_image(struct args *args, const struct dms_pair *pair)
 {
 	char when[64] = "its point in time", warning[512];
 
-	if (!HAS(pair, IMAGE) || !HAS(pair, SYNC_TIME))
+	if (!image_holds(pair))
 		return EXIT_OK;
 	format_time(GET(pair, SYNC_TIME), 0, when, sizeof(when));
 	snprintf(warning, sizeof(warning), "%s gives up what this image holds, the source of %s%s",

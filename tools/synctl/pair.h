@@ -66,6 +66,17 @@ void dms_uuid_text(const uint8_t *uuid, char *text);
  */
 bool dms_running(const struct dms_pair *pair);
 
+/*
+ * Whether an image has a content to lose. One that is Broken has lost it, but for one
+ * whose restore broke off.
+ */
+static inline bool image_holds(const struct dms_pair *pair)
+{
+	return HAS(pair, IMAGE) && HAS(pair, SYNC_TIME) &&
+		(GET(pair, COPY_STATE) != DM_SYNC_COPY_STATE_BROKEN ||
+		 GET(pair, REASON) == DM_SYNC_REASON_RESTORE_INCOMPLETE);
+}
+
 enum dms_health { DMS_HEALTHY, DMS_DEGRADED, DMS_CRITICAL, DMS_UNKNOWN };
 
 /**

@@ -115,7 +115,7 @@ static int confirm_image(struct args *args, const struct dms_pair *pair)
 {
 	char when[64], alone[64], warning[512];
 
-	if (!HAS(pair, SYNC_TIME))
+	if (!image_holds(pair))
 		return EXIT_OK;
 	format_time(GET(pair, SYNC_TIME), 0, when, sizeof(when));
 	format_bytes(GET(pair, ALONE_BYTES), false, alone, sizeof(alone));

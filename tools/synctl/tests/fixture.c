@@ -9,7 +9,7 @@
  *   unstable  a dump that is interrupted each time
  *   empty     no pairs
  *   history   four remembered events of one pair
- *   images    four images in three stores, one being restored,
+ *   images    five images in three stores, one being restored,
  *             beside a mirror
  */
 
@@ -404,8 +404,19 @@ static void scene_images(void)
 	u32(A(ALLOWED_OPS), 0);
 	u32(A(ALLOWED_OPS_FORCE), 1 << 2);
 	end();
+	image(5, 50, "db", "older", GIB);
+	state(5, 4, 3, 12, 0);
+	u64(A(SYNC_TIME), START - 3600 * SECOND);
+	u64(A(SAVED_BYTES), MIB);
+	u64(A(ALONE_BYTES), MIB);
+	u64(A(PAUSE_NS), 1000);
+	u32(A(REASON), DM_SYNC_REASON_RESTORE_INCOMPLETE);
+	u64(A(REASON_TIME), START);
+	u32(A(ALLOWED_OPS), 1 << 14 | 1 << 15);
+	end();
 	image(3, 30, "web", "v1", 0);
 	state(5, 4, 18, 12, 0);
+	u64(A(SYNC_TIME), START);
 	u64(A(SAVED_BYTES), 0);
 	u64(A(ALONE_BYTES), 0);
 	u32(A(REASON), DM_SYNC_REASON_STORE_FULL);

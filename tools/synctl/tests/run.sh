@@ -171,6 +171,8 @@ goldens()
 	golden images snapshot-name 2 snapshot vol@next/week
 	golden images snapshot-chunk 2 snapshot vol@wednesday --chunk 4K
 	golden images snapshot-two 2 snapshot /dev/sdb vol@wednesday
+	golden images images-events-store 0 events vol --now
+	golden images images-lost 5 resync web@v1 -v
 	golden images images-wait 11 wait db@old
 	golden status help-snapshot 0 help snapshot
 	golden status help-clone 0 help clone

@@ -169,12 +169,51 @@ removing()
 	t "no device is left" 0 sh -c '! dmsetup info db0 2>/dev/null'
 }
 
+imaging()
+{
+	t "no store of this name" 3 synctl snapshot vol@one
+	keep
+	has "synctl snapshot SOURCE STORE vol@one" err
+	t "an image is taken, and its store made" 0 \
+		synctl snapshot "$SOURCE" "$REPLICA" vol@one --chunk 32K --format -y
+	keep
+	has "writes paused for" out
+	md5sum <"$SOURCE" >before
+	t "the source changes" 0 dd if=/dev/urandom of=/dev/mapper/vol bs=64k count=20 oflag=direct
+	t "another image" 0 synctl snapshot vol@two -j
+	keep
+	t "  its JSON fits the schema" 0 valid out.kept
+	t "a name that is taken" 5 synctl snapshot vol@one
+	t "a store has images" 0 synctl status vol
+	keep
+	has "2 images listed" out
+	t "and is not one itself" 2 synctl resync vol
+	t "the door of an image" 0 synctl door vol@one
+	md5sum </dev/mapper/vol@one >after
+	t "  shows what the source was" 0 cmp before after
+	t "it is written to" 0 dd if=/dev/zero of=/dev/mapper/vol@one bs=64k count=1 oflag=direct
+	t "  which is no fault" 0 synctl status vol@one --check
+	t "  and undone" 0 synctl reset vol@one -W
+	md5sum </dev/mapper/vol@one >after
+	t "  altogether" 0 cmp before after
+	t "deleting is asked about" 2 synctl remove vol@two
+	t "and never meant by a glob" 3 synctl remove 'vol@*' -y
+	t "delete" 0 synctl remove vol@two -y
+	t "take the store down" 0 synctl remove vol
+	t "a chunk size it does not have" 5 synctl snapshot "$SOURCE" "$REPLICA" vol --chunk 64K
+	t "bring it back" 0 synctl snapshot "$SOURCE" "$REPLICA" vol
+	t "  with its image" 0 synctl show vol@one
+	t "all devices, no images" 0 synctl remove all
+	t "no device is left" 0 sh -c '! dmsetup info vol 2>/dev/null'
+}
+
 echo "TAP version 13"
 creating
 looking
 operating
 healing
 removing
+imaging
 echo "1..$count"
 [ "$failed" -eq 0 ] || echo "# $failed failed"
 [ "$failed" -eq 0 ]
