@@ -14,7 +14,9 @@
  *	bad	 cannot be read.
  *
  * Writes
- *	own	 the chunk has an own slot: on to the store. No lock.
+ *	own	 the chunk has an own slot: on to the store. No lock. Unless the record does
+ *		 not say "written" any more, since the source was restored from this image,
+ *		 own writes and all: then it has to say so again first.
  *	first	 the chunk is locked in the image's own range table and looked up again:
  *		 another first write may have made the slot. Unless it covers the whole
  *		 chunk, what the image has there is read, and the host's data laid over
@@ -562,6 +564,43 @@ static void write_begin(struct dm_sync_job *job)
 		write_locked(job);
 }
 
+/* The record says "written", or cannot. */
+static void write_told(struct dm_sync_job *job)
+{
+	struct image_io *io = job_io(job);
+	struct place p;
+
+	if (io->status || !find(io, &p)) {
+		finish(io, io->status ?: BLK_STS_IOERR);
+		return;
+	}
+	aim(io, bio_of(io), &p);
+	dm_submit_bio_remap(bio_of(io), NULL);
+}
+
+/* With commit_lock held. */
+static void write_tell_done(struct dm_sync_save *save, int error)
+{
+	struct image_io *io = container_of(save, struct image_io, save);
+
+	if (!error)
+		error = dm_sync_image_written(image_of(io));
+	io->status = errno_to_blk_status(error);
+	dm_sync_job_queue(&store_of(io)->jobs, &io->job, write_told);
+}
+
+/* A save of nothing: the committer comes by with the lock held that the record wants. */
+static int write_tell(struct image_io *io)
+{
+	io->own = false;
+	uncount(image_of(io), &image_of(io)->own_writes);
+	io->save.chunk = io->save.nr = 0;
+	io->save.own = image_of(io);
+	io->save.done = write_tell_done;
+	dm_sync_store_save(store_of(io), &io->save);
+	return DM_MAPIO_SUBMITTED;
+}
+
 static void cut_to_chunk(struct image_io *io, struct bio *bio)
 {
 	unsigned int chunk = 1u << store_of(io)->chunk_shift;
@@ -581,6 +620,8 @@ static int write_start(struct image_io *io, bool mapping)
 	if (p.found == DM_SYNC_FOUND_OWN) {
 		if (mapping && p.sectors < bio_sectors(bio))
 			dm_accept_partial_bio(bio, p.sectors);
+		if (unlikely(!READ_ONCE(image_of(io)->written)))
+			return write_tell(io);
 		aim(io, bio, &p);
 		return DM_MAPIO_REMAPPED;
 	}

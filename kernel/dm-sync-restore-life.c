@@ -40,6 +40,7 @@
  * waiting for the committer, who is ending it; it is freed before the next one begins, or
  * with the store.
  */
+#include <linux/delay.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -48,6 +49,8 @@
 #define DM_MSG_PREFIX "sync"
 
 #define LOOK_CHUNKS	1024u	/* at a time, without giving way */
+#define LOOK_MS		20u
+#define LOOKS		250u
 
 /* Of the restore that goes on; commit_lock held. */
 static struct dm_sync_restore *current_restore(struct dm_sync_store *s)
@@ -247,10 +250,14 @@ int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step
 {
 	struct dm_sync_store *s = image->store;
 	struct dm_sync_restore *r = s->restore_memory;
+	unsigned int looks;
 	int error;
 
+	/* It lets go of who waited for it; if it waits for space itself that takes long. */
+	for (looks = 0; r && work_busy(&r->work.work) && looks < LOOKS; looks++)
+		msleep(LOOK_MS);
 	*why = "the restore before this one has not come to rest yet";
-	if (r && (r->on || work_busy(&r->work.work)))
+	if (looks == LOOKS)
 		return -EBUSY;
 	dm_sync_restore_free(s);
 	*why = "not enough memory";
@@ -298,18 +305,18 @@ bool dm_sync_restore_is_from(struct dm_sync_store *s, const struct dm_sync_image
 
 /**
  * dm_sync_restore_left - how many chunks are still to come
- * @s: the store
+ * @image: from this image
  *
  * Context: any but an interrupt.
  */
-u64 dm_sync_restore_left(struct dm_sync_store *s)
+u64 dm_sync_restore_left(struct dm_sync_image *image)
 {
 	struct dm_sync_restore *r;
 	u64 left;
 
 	rcu_read_lock();
-	r = rcu_dereference(s->restore);
-	left = r ? dm_sync_map_count(r->map) : 0;
+	r = rcu_dereference(image->store->restore);
+	left = r && r->image == image ? dm_sync_map_count(r->map) : 0;
 	rcu_read_unlock();
 	return left;
 }
@@ -443,7 +450,7 @@ void dm_sync_restore_finish(struct dm_sync_image *image)
 
 	if (!dm_sync_restore_is_from(s, image))
 		return;
-	left = dm_sync_restore_left(s);
+	left = dm_sync_restore_left(image);
 	if (!event_step(image, left ? DM_SYNC_EV_SOURCE_COPY_ERROR : DM_SYNC_EV_COPY_DONE, &to))
 		return;
 	if (left) {

@@ -97,7 +97,7 @@ int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step
 			  const char **why);
 void dm_sync_restore_saved(struct dm_sync_store *s, u64 chunk);
 bool dm_sync_restore_is_from(struct dm_sync_store *s, const struct dm_sync_image *image);
-u64 dm_sync_restore_left(struct dm_sync_store *s);
+u64 dm_sync_restore_left(struct dm_sync_image *image);
 void dm_sync_restore_off(struct dm_sync_store *s);
 int dm_sync_restore_abort(struct dm_sync_image *image, const struct dm_sync_step *after);
 void dm_sync_restore_finish(struct dm_sync_image *image);
