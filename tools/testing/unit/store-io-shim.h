@@ -234,10 +234,22 @@ struct dm_sync_store {
 	spinlock_t io_lock;
 	bool holding;
 	struct bio_list held;
+	void *restore;			/* none goes on */
 	atomic64_t read_bytes;
 };
 
 #define wake_up(q)		((void)(q))
+#define rcu_access_pointer(p)	(p)
+
+struct dm_sync_demand {
+	u64 first, last;
+	void (*done)(struct dm_sync_demand *demand, int error);
+};
+
+#define dm_sync_restore_needs(s, first, last)	false
+#define dm_sync_restore_demand(s, demand)	false
+#define dm_sync_restore_read(s, bio, counted)	DM_MAPIO_KILL
+#define dm_sync_restore_read_end(image)		((void)(image))
 
 bool dm_sync_gate_enter(struct dm_sync_gate *gate, struct bio *bio, u8 *gen);
 void dm_sync_gate_leave(struct dm_sync_gate *gate, u8 gen);

@@ -177,6 +177,29 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
 	return r;
 }
 
+/* The source is not being restored here. */
+void dm_sync_restore_free(struct dm_sync_store *s)
+{
+	(void)s;
+}
+
+int dm_sync_restore_load(struct dm_sync_store *s, const char **why)
+{
+	(void)s, (void)why;
+	return 0;
+}
+
+void dm_sync_restore_saved(struct dm_sync_store *s, u64 chunk)
+{
+	(void)s, (void)chunk;
+}
+
+bool dm_sync_restore_is_from(struct dm_sync_store *s, const struct dm_sync_image *image)
+{
+	(void)s, (void)image;
+	return false;
+}
+
 bool dm_sync_images_reclaim(struct dm_sync_store *s)
 {
 	(void)s;
