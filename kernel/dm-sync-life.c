@@ -237,6 +237,8 @@ static int load_maps(struct dm_sync_pair *p)
 	else
 		r = dm_sync_activity_load(p->activity, p->super.activity_epoch,
 					  mark_active, p);
+	if (r == -ENOMEM)
+		return r;
 	if (r == -EUCLEAN && p->super.clean)
 		r = 0;
 	if ((r || lost || more) && !p->facts.maps_lost)
@@ -304,7 +306,8 @@ static int take_up(struct dm_sync_pair *p, const char **why)
 	/* A crash before the maps were there: they are made now, all regions changed. */
 	r = formatting ? format_maps(p, true) : load_maps(p);
 	if (r) {
-		*why = formatting ? "the metadata device cannot be written" :
+		*why = r == -ENOMEM ? "not enough memory to read the maps" :
+		       formatting ? "the metadata device cannot be written" :
 				    "the maps cannot be read";
 		return r;
 	}
