@@ -88,8 +88,8 @@ t_table_reload_under_load()
 
 t_reload_during_the_first_copy()
 {
-	pair rate:2097152
-	LINE="$LINE 1 rate:2097152"
+	pair rate:262144
+	LINE="$LINE 1 rate:262144"
 	load
 	for _ in 1 2 3; do
 		swap
