@@ -261,6 +261,8 @@ static int load_maps(struct dm_sync_mirror *m)
 	else
 		r = dm_sync_activity_load(m->activity, m->super.activity_epoch,
 					  mark_active, m);
+	if (r == -ENOMEM)
+		return r;
 	if (r == -EUCLEAN && m->super.clean)
 		r = 0;
 	if ((r || lost || more) && !m->pair.facts.maps_lost)
@@ -332,7 +334,8 @@ static int take_up(struct dm_sync_mirror *m, const char **why)
 	/* A crash before the maps were there: they are made now, all regions changed. */
 	r = formatting ? format_maps(m, true) : load_maps(m);
 	if (r) {
-		*why = formatting ? "the metadata device cannot be written" :
+		*why = r == -ENOMEM ? "not enough memory to read the maps" :
+		       formatting ? "the metadata device cannot be written" :
 				    "the maps cannot be read";
 		return r;
 	}

@@ -225,11 +225,14 @@ t_a_power_cut_at_every_flush_and_FUA_loses_nothing() {
 	fi
 }
 
+# Not every point shows it: a slow machine, which tries few, gets more draws.
 t_metadata_that_was_not_durable_is_found_out() {
-	if points --seconds 20 --points 60 --lose-activity >"$TMP/control" 2>&1; then
-		fail "a lost activity table went unnoticed: $(tail -n 3 "$TMP/control")"
-	fi
-	grep -q 'L3:' "$TMP/control" || fail "no difference was found: $(tail -n 5 "$TMP/control")"
+	for draw in 1 2 3 4 5 6; do
+		points --seed $((SEED + draw)) --seconds 20 --points 60 --lose-activity \
+			>"$TMP/control" 2>&1 || break
+	done
+	grep -q 'L3:' "$TMP/control" ||
+		fail "a lost activity table went unnoticed: $(tail -n 5 "$TMP/control")"
 }
 
 memory data 18

@@ -49,7 +49,7 @@ t_it_dies_while_it_follows()
 t_it_dies_during_the_first_copy()
 {
 	legs
-	pair rate:4194304 priority:high
+	pair rate:524288 priority:high
 	writers
 	until_true 20 _percent_is 20 || fail "no progress"
 	dead r
@@ -65,7 +65,7 @@ t_it_dies_during_a_resync()
 	wait_state m Fractured
 	dmsio write "$M" --ops 400 --max-bytes 64k --log "$TMP/log" >/dev/null
 	msg m set priority high
-	msg m set rate 2097152
+	msg m set rate 524288
 	msg m resync
 	wait_state m Unsynchronized
 	read_only r
@@ -168,7 +168,7 @@ t_it_dies_during_a_restore()
 	remove d
 	dd if="$R" of="$TMP/truth" bs=1M count=4 iflag=direct status=none
 	msg m set priority high
-	msg m set rate 2097152
+	msg m set rate 262144
 	msg m restore
 	until_true 20 sh -c "[ \$(cat $(sysdir m)/source_changed) -le 50 ]" || fail "no restore"
 	dead r

@@ -88,8 +88,8 @@ t_table_reload_under_load()
 
 t_reload_during_the_first_copy()
 {
-	pair rate:2097152
-	LINE="$LINE 1 rate:2097152"
+	pair rate:262144
+	LINE="$LINE 1 rate:262144"
 	load
 	for _ in 1 2 3; do
 		swap
@@ -228,10 +228,11 @@ t_deferred_remove()
 {
 	pair
 	synced m
-	background dmsio write "$M" --seconds 2 --threads 2
+	background dmsio write "$M" --seconds 200 --threads 2
 	until_true 10 sh -c "[ \$(dmsetup info -c --noheadings -o open ${P}m) -ge 1 ]"
 	! dmsetup remove "${P}m" 2>/dev/null || fail "removed while in use"
 	dmsetup remove --deferred "${P}m"
+	kill "$BG"
 	wait_exit "$BG" || fail "$(cat "$TMP/bg.log")"
 	until_true 10 sh -c "! dmsetup info ${P}m" 2>/dev/null >/dev/null || fail "not removed when free"
 	same "$S" "$R"

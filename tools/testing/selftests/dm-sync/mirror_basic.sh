@@ -235,7 +235,7 @@ t_a_pair_is_taken_up_where_it_stood()
 	mirror m "$S" "$R" "$D2" 128 rate:8388608
 	until_true 10 sh -c "[ \$(cat $(sysdir m)/percent_synced) -ge 30 ]"
 	remove m
-	mirror m "$S" "$R" "$D2" 128 rate:8388608
+	mirror m "$S" "$R" "$D2" 128 rate:262144
 	fields m requested_copy_state=Synchronized copy_state=Unsynchronized
 	msg m set rate 0
 	synced m

@@ -28,7 +28,7 @@ io()
 # Writers and readers for the whole first copy, then everything must be there.
 t_writers_during_the_first_copy()
 {
-	pair rate:4194304 priority:high
+	pair rate:262144 priority:high
 	background dmsio write "$M" --seconds 60 --threads 8 --max-bytes 512k --flush-every 50 \
 		--ack "$TMP/ack" --log "$TMP/log"
 	writers=$BG
@@ -37,6 +37,7 @@ t_writers_during_the_first_copy()
 	echo $readers >>"$BASE/pids"
 	until_true 10 test -s "$TMP/ack"
 	[ "$(f m copy_state)" = Unsynchronized ] || fail "the copy was over too early"
+	msg m set rate 4194304
 	synced m
 	until_true 3 false || kill $writers $readers
 	wait_exit $writers || fail "writers: $(cat "$TMP/bg.log")"

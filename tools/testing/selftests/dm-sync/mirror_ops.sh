@@ -255,7 +255,7 @@ t_hold_max_ends_the_hold()
 
 t_suspend_in_the_first_copy()
 {
-	pair rate:4194304
+	pair rate:524288
 	load
 	op m suspend
 	wait_state m Suspended
@@ -294,7 +294,7 @@ t_deactivate_and_activate_under_load()
 
 t_abort_and_resync_under_load()
 {
-	pair rate:4194304
+	pair rate:524288
 	load
 	op m abort
 	wait_state m Aborted
@@ -323,7 +323,7 @@ t_restore_takes_the_replica_as_it_is()
 	dd if="$R" of="$TMP/image" bs=1M iflag=direct status=none
 	regions=$(($(f m source_changed) + $(f m replica_changed)))
 	written=$(disk_stat "$S" write_sectors) here=$(disk_stat "$R" write_sectors)
-	op m set rate 2097152
+	op m set rate 262144
 	op m restore
 	fields m copy_state=Split requested_copy_state=Synchronized \
 		"sync_state=Restore In Progress" door_access=none
@@ -382,12 +382,12 @@ t_restore_goes_on_after_a_removal()
 	wait_state m Split
 	dd if="$R" of="$TMP/image" bs=1M iflag=direct status=none
 	dmsio fill "$M" >/dev/null
-	op m set rate 4194304
+	op m set rate 524288
 	op m restore
-	until_true 10 sh -c "[ \$(cat $(sysdir m)/done_bytes) -ge 3000000 ]"
+	until_true 10 sh -c "[ \$(cat $(sysdir m)/done_bytes) -ge 1000000 ]"
 	remove m
 	different "$S" "$TMP/image"
-	mirror m "$S" "$R" "$D2" 128 rate:4194304
+	mirror m "$S" "$R" "$D2" 128 rate:524288
 	M=$(dev m)
 	fields m progress_status=Restoring
 	same "$M" "$TMP/image"
@@ -405,9 +405,9 @@ t_an_aborted_restore_keeps_serving_the_replica()
 	wait_state m Split
 	dd if="$R" of="$TMP/image" bs=1M iflag=direct status=none
 	dmsio fill "$M" >/dev/null
-	op m set rate 4194304
+	op m set rate 524288
 	op m restore
-	until_true 10 sh -c "[ \$(cat $(sysdir m)/done_bytes) -ge 3000000 ]"
+	until_true 10 sh -c "[ \$(cat $(sysdir m)/done_bytes) -ge 1000000 ]"
 	equal "abort without force" "$(message m abort)" EPERM
 	synctl -q -y abort --force --wait "${P}m" || fail "abort --wait: exit status $?"
 	synctl status "${P}m" | grep -q "synctl restore" || fail "$(synctl status "${P}m")"
@@ -531,7 +531,7 @@ t_the_replica_door_in_every_state()
 	wait_state m Fractured
 	door yes yes
 	fields m replica_changed=1
-	op m set rate 4194304
+	op m set rate 524288
 	dmsio fill "$M" >/dev/null
 	op m resync
 	wait_state m Unsynchronized

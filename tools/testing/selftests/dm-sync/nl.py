@@ -179,7 +179,10 @@ def ops(netlink, name, words):
             result, sentence = refused.args
             if not sentence:
                 sentence = 'NO SENTENCE'
-        after = netlink.get(name)
+        try:
+            after = netlink.get(name)
+        except Refused:
+            after = {}          # it was detached
         changed = [key for key in set(before) | set(after) if key not in VOLATILE and
                    before.get(key) != after.get(key)]
         print(word, result, 'changed' if changed else 'same', sentence, ' '.join(sorted(changed)))

@@ -7,7 +7,9 @@
 disks 2
 need_program python3
 
-PAIRS=${DM_SYNC_PAIRS:-1000}
+# A kernel that checks every lock takes half an hour for a thousand.
+[ "${DM_SYNC_PATIENCE:-1}" -eq 1 ] && PAIRS=1000 || PAIRS=100
+PAIRS=${DM_SYNC_PAIRS:-$PAIRS}
 
 # names PREFIX: of all devices of a kind
 names()
@@ -54,7 +56,7 @@ all_synchronized()
 		[ "$(grep -c ' 4$' "$TMP/dump")" -eq $PAIRS ]
 }
 
-t_a_thousand_pairs()
+t_many_pairs()
 {
 	dmsio fill "$D0" --sectors 0:$((PAIRS * 8)) >/dev/null
 	dmsio fill "$D1" --sectors 0:$((PAIRS * 8)) --seq 1 >/dev/null
@@ -130,4 +132,4 @@ t_cold_writes_over_a_TiB()
 	fields m copy_state=Synchronized read_bytes=0
 }
 
-run_tests t_a_thousand_pairs t_cold_writes_over_a_TiB
+run_tests t_many_pairs t_cold_writes_over_a_TiB
