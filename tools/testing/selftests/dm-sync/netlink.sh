@@ -19,7 +19,7 @@ pair()
 
 listen()
 {
-	$NL events 90 >"$TMP/events" 2>&1 &
+	$NL events 900 >"$TMP/events" 2>&1 &
 	LISTENER=$!
 	echo $LISTENER >>"$BASE/pids"
 	until_true 20 grep -q listening "$TMP/events" || fail "no listener: $(cat "$TMP/events")"

@@ -41,6 +41,7 @@ VOLATILE = {'total-bytes', 'done-bytes', 'rate-bytes', 'limited-by', 'read-bytes
             'skipped-bytes', 'host-reads', 'host-writes', 'metadata-writes', 'activity-hits',
             'activity-misses', 'rpo-measured', 'copied-since', 'time', 'percent-synced',
             'source-changed', 'event-seq'}
+SYNCHRONIZING, RESYNCING, PENDING = 6, 7, 20
 
 
 def attribute(number, data):
@@ -164,6 +165,12 @@ def show(pair):
             print(name, pair[name])
 
 
+def stands_still(before, after):
+    """A copy that moves nothing for a second says so by itself, and when it goes on."""
+    pair = {before.get('progress-status'), after.get('progress-status')}
+    return len(pair) == 2 and PENDING in pair and pair <= {SYNCHRONIZING, RESYNCING, PENDING}
+
+
 def ops(netlink, name, words):
     for word in words:
         flags = {'!': 1, '?': 2}.get(word[-1], 0)
@@ -183,7 +190,10 @@ def ops(netlink, name, words):
             after = netlink.get(name)
         except Refused:
             after = {}          # it was detached
-        changed = [key for key in set(before) | set(after) if key not in VOLATILE and
+        volatile = VOLATILE
+        if stands_still(before, after):
+            volatile = VOLATILE | {'progress-status', 'generation'}
+        changed = [key for key in set(before) | set(after) if key not in volatile and
                    before.get(key) != after.get(key)]
         print(word, result, 'changed' if changed else 'same', sentence, ' '.join(sorted(changed)))
 
