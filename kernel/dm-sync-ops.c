@@ -84,6 +84,9 @@ void dm_sync_completed(struct dm_sync_mirror *m, const struct dm_sync_change *c)
  */
 void dm_sync_take_back(struct dm_sync_mirror *m, const struct dm_sync_change *c)
 {
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts.fracture_owed = c->fracture_owed;
+	spin_unlock_irq(&m->pair.lock);
 	dm_sync_publish(&m->pair, &c->from, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
 			m->pair.reason);
 }

@@ -17,13 +17,14 @@
  * struct dm_sync_change - an operation being carried out
  * @operation: enum dm_sync_operation
  * @force: the caller insists
+ * @fracture_owed: what a restore left owing before, which an operation taken back owes again
  * @from: the state before
  * @during: while it runs; published already
  * @after: when it is complete
  */
 struct dm_sync_change {
 	u32 operation;
-	bool force;
+	bool force, fracture_owed;
 	struct dm_sync_step from, during, after;
 };
 

@@ -72,6 +72,7 @@ static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 
 	spin_lock_irq(&m->pair.lock);
 	dm_sync_facts_now(m, &f);
+	c.fracture_owed = f.fracture_owed;
 	c.from = dm_sync_state_step(&m->pair.state);
 	if (verdict == DM_SYNC_ADMIT_OK &&
 	    !dm_sync_transition(&m->pair.state, &f, req->operation, &c.during, &c.after))
