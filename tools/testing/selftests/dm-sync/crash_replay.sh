@@ -113,7 +113,7 @@ abort_and_resync() {
 	msg m fracture
 	wait_state m Fractured
 	load s "$DOOR" --batches 12
-	msg m set rate 262144
+	msg m set rate 65536
 	msg m resync
 	load s "$DOOR" --batches 4
 	msg m abort
@@ -179,7 +179,8 @@ broken_restore() {
 	msg m set rate 1048576
 	mark restore
 	msg m restore
-	until_true 20 marked 32 || fail "the restore does not move: $(dmsetup status "${P}m")"
+	until_true 20 marked 40 || fail "the restore does not move: $(dmsetup status "${P}m")"
+	msg m set rate 65536
 	replica_table "0 $LEN error"
 	load s "$DOOR" --batches 3 --area 0:1024 --threads 1
 	wait_state m Broken
