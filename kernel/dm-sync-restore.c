@@ -101,7 +101,7 @@ static u64 aim(struct dm_sync_restore *r, struct bio *bio, u64 chunk, u64 last,
 	if (!view)
 		return last + 1 - chunk;	/* the image is lost, and the restore with it */
 	if (!dm_sync_map_test(r->map, chunk))
-		return max(dm_sync_map_next(r->map, chunk) - chunk, 1);
+		return max(dm_sync_map_next_before(r->map, chunk, last + 1) - chunk, 1);
 	found = dm_sync_view_find(view, chunk, &slot);
 	if (found == DM_SYNC_FOUND_SOURCE)
 		return 1;
@@ -196,7 +196,7 @@ bool dm_sync_restore_needs(struct dm_sync_store *s, u64 first, u64 last)
 	if (r) {
 		WRITE_ONCE(r->last_io, jiffies);
 		spin_lock_irqsave(&r->lock, flags);
-		needs = r->on && (dm_sync_map_next(r->map, first) <= last ||
+		needs = r->on && (dm_sync_map_next_before(r->map, first, last + 1) <= last ||
 				  (r->settling && in_runs(r, first, last)));
 		spin_unlock_irqrestore(&r->lock, flags);
 	}
@@ -523,7 +523,7 @@ static bool next_run(struct dm_sync_restore *r, u64 *chunk, u64 *last)
 	u64 end;
 
 	for (;; ++*chunk) {
-		*chunk = dm_sync_map_next(r->map, *chunk);
+		*chunk = dm_sync_map_next_before(r->map, *chunk, *last + 1);
 		if (*chunk > *last)
 			return false;
 		if (!in_runs(r, *chunk, *chunk))	/* only the worker changes them */
