@@ -23,6 +23,10 @@
  * commit_lock under which hosts are redirected; and the gate opens. Hosts wait for three
  * small writes. Reads that are on their way to the source end as reads from before.
  *
+ * From that hold of commit_lock on nothing is marked any more. What is saved later is saved
+ * for a host write that needs no restoring and goes to the source, and a mark would have
+ * the image put over it. Nothing is missed: who saves is in the gate, and nobody is.
+ *
  * The end. Complete, when the map is empty and that is durable: the image is Synchronized,
  * as the source was it at the beginning. Its own writes, if it had any, are part of what
  * the source has now; they stay where they are, and are not counted as changes any more.
@@ -214,6 +218,7 @@ static int establish(struct dm_sync_restore *r, const struct dm_sync_step *durin
 	r->on = true;
 	s->restore_memory = r;
 	rcu_assign_pointer(s->restore, r);
+	s->restore_marks = NULL;
 	return 0;
 }
 
