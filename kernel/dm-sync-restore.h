@@ -56,7 +56,8 @@ struct dm_sync_demand {
  *	ends the restore takes it, with commit_lock held, so the worker does not wait for the
  *	committer while it has it
  * @cursor: how far the background has come; the worker's, as all that follows
- * @failed: chunks that could not be restored since @cursor was 0
+ * @unsettled: errno: @runs could not be cleared; copying rests
+ * @unflushed: errno: and that was because the source cannot be flushed
  * @last_io: jiffies of the last host I/O; written by hosts
  * @pace: of the background
  * @work: the worker
@@ -75,7 +76,8 @@ struct dm_sync_restore {
 		u32 nr;
 	} runs[DM_SYNC_RESTORE_RUNS];
 	struct mutex apply;
-	u64 cursor, failed;
+	u64 cursor;
+	int unsettled, unflushed;
 	unsigned long last_io;
 	struct dm_sync_pace pace;
 	struct delayed_work work;
