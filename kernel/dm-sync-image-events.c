@@ -212,7 +212,7 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
  * the two together are read as Skewed.
  *
  * Context: commit_lock held; waits for I/O the first time.
- * Return: 0 and the write may be acknowledged, or a negative errno.
+ * Return: 0 and the write may become durable, or a negative errno.
  */
 int dm_sync_image_written(struct dm_sync_image *image)
 {

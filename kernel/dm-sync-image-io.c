@@ -401,13 +401,11 @@ static void write_end(struct dm_sync_job *job)
 	finish(io, io->status);
 }
 
-/* With commit_lock held, as the record wants it: no end of a host bio here. */
+/* With commit_lock held: no end of a host bio here. */
 static void write_saved(struct dm_sync_save *save, int error)
 {
 	struct image_io *io = container_of(save, struct image_io, save);
 
-	if (!error)
-		error = dm_sync_image_written(image_of(io));
 	io->status = errno_to_blk_status(error);
 	dm_sync_job_queue(&store_of(io)->jobs, &io->job, write_end);
 }

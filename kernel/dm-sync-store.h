@@ -348,8 +348,8 @@ void dm_sync_cow_restart(struct dm_sync_store *s, struct bio_list *bios);
  * when the record could not be written as well, which it returns as an error. The
  * image may have no view (damage found by the load).
  *
- * written: before the first own write of an image is acknowledged, that is from @done of
- * a save: makes WRITTEN durable, once. From the committer, with commit_lock held.
+ * written: before the first own write of an image gets an entry, or changes in place: makes
+ * WRITTEN durable, once. From the committer, with commit_lock held.
  *
  * reclaim: finishes a deletion that is under way: to be tried before an image is given
  * up for space. True when slots were freed. With commit_lock held.

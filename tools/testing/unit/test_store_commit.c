@@ -131,6 +131,7 @@ struct dm_sync_image *dm_sync_image_load(struct dm_sync_store *s, unsigned int n
 	image->generation = r->generation;
 	image->own_id = r->own_id;
 	image->lost = r->flags & DM_SYNC_IMAGE_LOST;
+	image->written = r->flags & DM_SYNC_IMAGE_WRITTEN;
 	return image;
 }
 
@@ -142,7 +143,21 @@ void dm_sync_image_record(struct dm_sync_image *image, const struct dm_sync_step
 	r->name[0] = image->name[0];
 	r->generation = image->generation;
 	r->own_id = image->own_id;
-	r->flags = image->lost ? DM_SYNC_IMAGE_LOST : 0;
+	r->flags = (image->lost ? DM_SYNC_IMAGE_LOST : 0) |
+		   (image->written ? DM_SYNC_IMAGE_WRITTEN : 0);
+}
+
+int dm_sync_image_written(struct dm_sync_image *image)
+{
+	int r;
+
+	check(store.commit_lock.held, "no lock");
+	if (image->written)
+		return 0;
+	image->written = true;
+	r = dm_sync_store_write_record(&store, image, NULL);
+	image->written = !r;
+	return r;
 }
 
 static void view_delete(struct dm_sync_image *image)
@@ -331,6 +346,8 @@ static void check_image(unsigned int nr)
 	struct dm_sync_view_image *view = store.image[nr]->view;
 	struct model_image *m = &model.image[nr];
 
+	check(store.image[nr]->written || !view->own.nr, "image %u has own writes unknown to it",
+	      nr);
 	for (u32 c = 0; c < CHUNKS && !broken; c++) {
 		u32 base = look(view, c, false), now = look(view, c, true);
 
@@ -502,7 +519,7 @@ static void create(void)
 	model.coming.live = true;
 	memcpy(model.coming.base, model.source, sizeof(model.source));
 	memcpy(model.coming.now, model.source, sizeof(model.source));
-	image->lost = false;
+	image->lost = image->written = false;
 	image->generation = view->generation;
 	image->own_id = view->own_id;
 	r = dm_sync_store_write_record(&store, image, NULL);
@@ -769,9 +786,13 @@ static void cost(bool has_cache, bool fua)
 	eq(disk->writes - w, 1 + 2, "15 chunks: two bios of data and one block");
 	eq(disk->sectors_written - sectors, 15 * CHUNK_SECTORS + 8, "and nothing else");
 	eq(disk->flushes - f, fua ? 0 : 1, "flushes");
-	w = disk->writes, f = disk->flushes, sectors = disk->sectors_written;
+	w = disk->writes, owns = 0;
 	own_write();
-	eq(disk->writes - w, 2, "an own write: data and block");
+	eq(disk->writes - w, 3, "the first own write of an image: record, data and block");
+	w = disk->writes, f = disk->flushes;
+	while (owns < 2)
+		own_write();
+	eq(disk->writes - w, 2, "those after it: data and block");
 	eq(disk->flushes - f, fua ? 0 : 2, "flushes");
 	eq(disk->reads - r, 1, "the block was read once, when it was first needed");
 	stop(true);
