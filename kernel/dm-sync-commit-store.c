@@ -544,6 +544,8 @@ static void give_up_chunks(struct dm_sync_store *s, bool own, int error)
 
 	if (own)
 		dm_sync_saves_end(s, true, error);
+	if (own && !dead)
+		dm_sync_store_suspect(s, true);
 	if (!own || dead)
 		dm_sync_space_fail(s, error);
 }
