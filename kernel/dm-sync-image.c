@@ -417,7 +417,6 @@ static void image_info(struct dm_sync_pair *pair, const struct dm_sync_facts *f,
 	strscpy(info->image, image->name, sizeof(info->image));
 	info->pause_ns = image->pause_ns;
 	info->rpo_objective = DM_SYNC_NULL;
-	info->replica_type = dm_sync_derive_replica_type(&pair->state);
 	info->percent = dm_sync_derive_percent(&pair->state, f, image->store->layout.nr_chunks,
 					       dm_sync_restore_left(image));
 	info->allowed &= dm_sync_image_operations();
