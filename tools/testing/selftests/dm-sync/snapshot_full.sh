@@ -242,6 +242,46 @@ t_hold_ended_by_a_suspend()
 	as_kept b c
 }
 
+# restored NAME: the source is what was kept of it, through the page cache, too
+restored()
+{
+	wait_field "v@$1" progress_status Completed
+	dmsio compare "$V" "$TMP/$1.kept" >"$TMP/restored" 2>&1 ||
+		fail "the source is not $1: $(cat "$TMP/restored")"
+	cmp "$V" "$TMP/$1.kept" || fail "the page cache has something else"
+}
+
+# a differs in 10 chunks more than c has saved, and no slot is free.
+t_a_restore_that_needs_more_room_than_there_is()
+{
+	nearly_full on_full:drop
+	equal "without room" "$(message v image restore a)" ENOSPC
+	fields v@a copy_state=Synchronized progress_status=Completed reason=none
+	image restore a force
+	restored a
+	logged "needs room for 10 chunks, and has 0"
+	lost b "$FULL"
+	lost c "$FULL"
+	as_kept a
+}
+
+t_a_restore_under_a_door_that_is_in_use()
+{
+	volume
+	create a
+	keep a
+	fill_chunks 3 20
+	cat "$V" >/dev/null
+	table over "0 $N linear $V 0"
+	equal "a device on it" "$(message v image restore a)" EBUSY
+	fields v@a copy_state=Synchronized progress_status=Completed reason=none
+	remove over
+	# Dirty in the cache: part of what is given up by restoring.
+	dd if=/dev/zero of="$V" bs=64k seek=40 count=4 conv=notrunc status=none
+	image restore a
+	restored a
+}
+
 t_an_own_write_fails_alone_when_the_store_is_full()
 {
 	nearly_full on_full:drop
@@ -411,6 +451,7 @@ run_tests t_drop_gives_up_the_oldest_first t_drop_under_writers \
 	t_hold_ended_by_deleting_an_image t_images_are_read_while_writes_wait_for_space \
 	t_hold_ended_by_growth t_hold_ended_by_its_deadline \
 	t_hold_ended_by_a_setting t_hold_ended_by_a_suspend \
+	t_a_restore_that_needs_more_room_than_there_is t_a_restore_under_a_door_that_is_in_use \
 	t_an_own_write_fails_alone_when_the_store_is_full t_low_water \
 	t_the_store_dies_under_writers t_writes_to_the_store_fail t_reads_of_the_store_fail \
 	t_reads_of_the_source_fail
