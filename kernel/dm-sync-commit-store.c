@@ -115,6 +115,23 @@ void dm_sync_save_end(struct dm_sync_store *s, struct dm_sync_save *save, int er
 }
 
 /**
+ * dm_sync_saves_yield - give those back that can wait elsewhere
+ * @s: the store
+ *
+ * Context: commit_lock held.
+ */
+void dm_sync_saves_yield(struct dm_sync_store *s)
+{
+	struct dm_sync_save *save = next_save(s, NULL), *next;
+
+	for (; save; save = next) {
+		next = next_save(s, save);
+		if (save->yields)
+			dm_sync_save_end(s, save, -EBUSY);
+	}
+}
+
+/**
  * dm_sync_saves_end - all saves of a kind are over
  * @s: the store
  * @own: own writes; else those of the source
@@ -577,6 +594,7 @@ static bool commit_some(struct dm_sync_store *s, struct dm_sync_save *save)
 static bool commit_once(struct dm_sync_store *s)
 {
 	struct dm_sync_save *save;
+	bool wait;
 
 	if (!s->armed) {
 		/* The disk says "clean" and stays so; own writes wait, or come too late. */
@@ -585,10 +603,12 @@ static bool commit_once(struct dm_sync_store *s)
 		return false;
 	}
 	end_settled(s);
+	wait = dm_sync_space_wait(s);
 	save = next_save(s, NULL);
 	if (save)
 		return commit_some(s, save);
-	dm_sync_space_watch(s);
+	if (!wait)
+		dm_sync_space_watch(s);
 	return false;
 }
 
@@ -671,6 +691,7 @@ void dm_sync_store_commit_init(struct dm_sync_store *s)
 	mutex_init(&s->commit_lock);
 	spin_lock_init(&s->save_lock);
 	INIT_LIST_HEAD(&s->saves);
+	INIT_LIST_HEAD(&s->waiters);
 	INIT_WORK(&s->commit_work, do_commit);
 	dm_sync_space_init(s);
 }

@@ -49,14 +49,17 @@ struct dm_sync_store;
  *	write
  * @bad: bit i: the source could not be read in chunk @chunk + i
  * @own: the image whose own write this is; NULL: what the source held
+ * @yields: it may be given back when there is no space, to come again
  * @pages: the data, chunk by chunk, each chunk a whole slot long
  * @done: called by the committer, with commit_lock held; must not wait. 0: what is
  *	saved is durable and in the view, or no image needs it any more (all that did
  *	have been given up); the host's write may be issued. -EAGAIN, not for own
  *	writes: it waited for space and a noflush suspend begins; nothing was saved for
  *	sure, the host's write is not issued and goes back to device-mapper to be
- *	queued. For own writes any other negative errno: that write fails, -ENOSPC
- *	when the store is full.
+ *	queued. -EBUSY, for those that yield: there is no space, and it is going to be
+ *	waited for; likewise, the caller lets go of what he holds, puts his job into
+ *	@waiters, kicks, and begins anew when dm_sync_cow_wake() says. For own writes any
+ *	other negative errno: that write fails, -ENOSPC when the store is full.
  * @saved: chunks of it, from the first on, that are settled; the committer's
  *
  * All but @list and @saved are the caller's to fill in, and to keep until @done.
@@ -69,6 +72,7 @@ struct dm_sync_save {
 	u32 nr;
 	unsigned long *bad;
 	struct dm_sync_image *own;
+	bool yields;
 	struct page **pages;
 	void (*done)(struct dm_sync_save *save, int error);
 	u32 saved;
@@ -225,11 +229,13 @@ struct dm_sync_store {
 	unsigned int nr_images;		/* in @image */
 
 	/* the committer; commit_lock, but for @saves */
-	spinlock_t save_lock;		/* @saves; interrupts off */
+	spinlock_t save_lock;		/* @saves, @waiters; interrupts off */
 	struct list_head saves;		/* waiting to be committed */
 	struct work_struct commit_work;
 	struct bio_set commit_bs;
+	struct list_head waiters;	/* jobs whose saves yielded; save_lock */
 	bool full;			/* saves wait for space (on_full:hold) */
+	u32 full_used, full_slots, full_images;	/* what there was when they last did */
 	bool hold_over;			/* they waited long enough */
 	bool let_go, requeue;		/* a suspend begins: nothing may wait; for requeue */
 	bool low;
@@ -337,6 +343,7 @@ int dm_sync_cow_end_io(struct dm_sync_store *s, struct bio *bio, blk_status_t *e
 int dm_sync_cow_init(struct dm_sync_store *s);	/* @io_wq is there, @ranges not yet */
 void dm_sync_cow_exit(struct dm_sync_store *s);	/* @io_wq is gone; also when init failed */
 void dm_sync_cow_restart(struct dm_sync_store *s, struct bio_list *bios);
+void dm_sync_cow_wake(struct dm_sync_store *s);		/* @waiters: there may be space */
 
 /*
  * dm-sync-image.c: images as pairs, their operations
