@@ -16,7 +16,9 @@
  *
  * An image that is being deleted comes first: the deletion is finished on the spot, which
  * takes no I/O. Whoever frees slots later on kicks the committer, and what waits is tried
- * again. A suspend ends a wait, for device-mapper waits for those writes: with noflush
+ * again. Host writes do not wait here, but give back their chunks' ranges and their memory
+ * meanwhile (s->waiters): images can be read, from the source, which still has what they need. A
+ * suspend ends a wait, for device-mapper waits for those writes: with noflush
  * they go back to it and come again at resume, so that a store can be grown while it is
  * full; without, it is as drop.
  *
@@ -123,6 +125,17 @@ void dm_sync_space_watch(struct dm_sync_store *s)
 void dm_sync_store_failed(struct dm_sync_store *s, int error)
 {
 	s->failed = error;
+	dm_sync_store_probe_soon(s);
+}
+
+/**
+ * dm_sync_store_probe_soon - have the store asked, and again until it answers
+ * @s: the store, failed or ailing
+ *
+ * Context: commit_lock held.
+ */
+void dm_sync_store_probe_soon(struct dm_sync_store *s)
+{
 	s->probe_seconds = PROBE_FIRST;
 	queue_delayed_work(s->io_wq, &s->probe_work, PROBE_FIRST * HZ);
 }
@@ -190,6 +203,10 @@ static void hold(struct dm_sync_store *s)
 {
 	u32 seconds = READ_ONCE(s->hold_max);
 
+	s->full_used = s->slots.used;
+	s->full_slots = s->layout.nr_slots;
+	s->full_images = s->view.nr_images;
+	dm_sync_saves_yield(s);
 	if (s->full)
 		return;
 	s->full = true;
@@ -204,6 +221,29 @@ static bool may_hold(struct dm_sync_store *s)
 {
 	return s->config && READ_ONCE(s->config->on_full) == DM_SYNC_ON_FULL_HOLD &&
 	       !s->hold_over && !s->let_go;
+}
+
+/**
+ * dm_sync_space_wait - do writes have to go on waiting for space?
+ * @s: the store
+ *
+ * If there are any, and something has changed since they began, they are to try again: slots were
+ * freed, images have gone and need nothing, the store has grown, or nobody is to wait.
+ *
+ * Context: commit_lock held.
+ * Return: true when some wait, or have been told to try.
+ */
+bool dm_sync_space_wait(struct dm_sync_store *s)
+{
+	bool any;
+
+	spin_lock_irq(&s->save_lock);
+	any = !list_empty(&s->waiters);
+	spin_unlock_irq(&s->save_lock);
+	if (any && (!s->full || !may_hold(s) || s->view.dying || s->slots.used < s->full_used ||
+		    s->layout.nr_slots > s->full_slots || s->view.nr_images != s->full_images))
+		dm_sync_cow_wake(s);
+	return any;
 }
 
 /**
@@ -266,8 +306,8 @@ void dm_sync_store_hold_max_changed(struct dm_sync_store *s)
  * @let_go: a suspend begins
  * @requeue: it is one without flush: what waits goes back to device-mapper
  *
- * Context: may sleep; takes commit_lock, and returns when no save of the source waits
- * any more, if none comes.
+ * Context: may sleep; takes commit_lock. Who waited here does not wait any more when it
+ * returns; who had yielded comes once more, and does not wait then.
  */
 void dm_sync_store_let_go(struct dm_sync_store *s, bool let_go, bool requeue)
 {
@@ -334,7 +374,7 @@ static void do_probe(struct work_struct *work)
 					       probe_work);
 
 	mutex_lock(&s->commit_lock);
-	if (s->armed && dm_sync_store_revive(s)) {
+	if (s->armed && (dm_sync_store_revive(s) ?: dm_sync_store_ask(s))) {
 		s->probe_seconds = min(2 * s->probe_seconds, PROBE_LAST);
 		queue_delayed_work(s->io_wq, &s->probe_work, s->probe_seconds * HZ);
 	}
@@ -349,6 +389,7 @@ static void do_probe(struct work_struct *work)
  */
 void dm_sync_store_stop_timers(struct dm_sync_store *s)
 {
+	dm_sync_store_health_stop(s);
 	cancel_delayed_work_sync(&s->full_work);
 	cancel_delayed_work_sync(&s->probe_work);
 }
@@ -362,8 +403,8 @@ void dm_sync_store_stop_timers(struct dm_sync_store *s)
 void dm_sync_store_start_timers(struct dm_sync_store *s)
 {
 	mutex_lock(&s->commit_lock);
-	if (s->failed)
-		dm_sync_store_failed(s, s->failed);
+	if (s->failed || s->ailing)
+		dm_sync_store_probe_soon(s);
 	mutex_unlock(&s->commit_lock);
 }
 
@@ -377,4 +418,5 @@ void dm_sync_space_init(struct dm_sync_store *s)
 {
 	INIT_DELAYED_WORK(&s->full_work, do_full);
 	INIT_DELAYED_WORK(&s->probe_work, do_probe);
+	dm_sync_store_health_init(s);
 }

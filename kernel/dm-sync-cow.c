@@ -56,9 +56,11 @@
  * find which.
  *
  * Who waits for whom: gate, then range, then memory, then I/O and the committer, which
- * waits for none of these. Nothing waits in map; see dm-sync-jobs.c for how. A save that
- * waits for space (on_full:hold) keeps its range and its place in the gate until there is
- * space, or the hold is over: image reads of these chunks and points in time wait with it.
+ * waits for none of these. Nothing waits in map; see dm-sync-jobs.c for how. A write that
+ * waits for space (on_full:hold) has nothing but its place in the gate until there may be
+ * some, or the hold is over; then it begins anew with the range, and looks again. So points in
+ * time wait with it, and image reads of its chunks do not: what has no entry is in the source,
+ * and nobody sets one without the range.
  */
 #include "dm-sync-store.h"
 
@@ -185,6 +187,38 @@ static void cow_requeue(struct cow_io *io)
 	bio_endio(bio);
 }
 
+/* There is no space.  The kick is for what changed before we are among those who wait. */
+static void cow_wait(struct cow_io *io)
+{
+	struct dm_sync_store *s = io->store;
+	unsigned long flags;
+
+	cow_unlock(io);
+	spin_lock_irqsave(&s->save_lock, flags);
+	list_add_tail(&io->job.list, &s->waiters);
+	spin_unlock_irqrestore(&s->save_lock, flags);
+	dm_sync_store_kick(s);
+}
+
+/**
+ * dm_sync_cow_wake - writes that wait for space are to try again
+ * @s: the store
+ *
+ * Context: the committer; does not sleep.
+ */
+void dm_sync_cow_wake(struct dm_sync_store *s)
+{
+	struct dm_sync_job *job, *next;
+	unsigned long flags;
+	LIST_HEAD(waiters);
+
+	spin_lock_irqsave(&s->save_lock, flags);
+	list_splice_init(&s->waiters, &waiters);
+	spin_unlock_irqrestore(&s->save_lock, flags);
+	list_for_each_entry_safe(job, next, &waiters, list)
+		dm_sync_job_queue(&s->jobs, job, cow_lock);
+}
+
 static void cow_end_save(struct dm_sync_job *job)
 {
 	struct cow_io *io = job_io(job);
@@ -194,11 +228,15 @@ static void cow_end_save(struct dm_sync_job *job)
 		cow_requeue(io);
 		return;
 	}
+	if (io->error == -EBUSY) {
+		cow_wait(io);
+		return;
+	}
 	io->at = io->save.chunk + io->save.nr;
 	cow_locked(job);
 }
 
-/* With commit_lock held.  Unless it is -EAGAIN no image needs these chunks any more. */
+/* With commit_lock held.  Unless it is -EAGAIN or -EBUSY no image needs these chunks any more. */
 static void cow_saved(struct dm_sync_save *save, int error)
 {
 	struct cow_io *io = container_of(save, struct cow_io, save);
@@ -210,6 +248,7 @@ static void cow_saved(struct dm_sync_save *save, int error)
 static void cow_save(struct cow_io *io)
 {
 	io->save.own = NULL;
+	io->save.yields = true;
 	io->save.bad = io->bad;
 	io->save.pages = io->job.pages->page;
 	io->save.done = cow_saved;

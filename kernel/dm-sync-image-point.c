@@ -169,8 +169,19 @@ out:
 	return r;
 }
 
-/* NULL: nothing was frozen, and that is all right. */
-static struct dm_sync_freeze *freeze(struct dm_sync_store *s, bool force, const char **why)
+/**
+ * dm_sync_image_freeze - have the file system on the source door stand still
+ * @s: the store
+ * @force: go on when it cannot be
+ * @why: out: a constant sentence when it could not
+ *
+ * Without a file system what is dirty in the door's page cache is written.
+ *
+ * Context: the conductor; the gate open; may sleep.
+ * Return: for dm_sync_thaw(); NULL when nothing was frozen, and that is all right; an error.
+ */
+struct dm_sync_freeze *dm_sync_image_freeze(struct dm_sync_store *s, bool force,
+					    const char **why)
 {
 	struct dm_sync_freeze *f = ERR_PTR(-EBUSY);
 
@@ -227,7 +238,7 @@ int dm_sync_image_take_point(struct dm_sync_image *image, const struct dm_sync_s
 		return PTR_ERR(view);
 	}
 	blkdev_issue_flush(s->source);		/* if it fails, the next one tells */
-	f = freeze(s, force, why);
+	f = dm_sync_image_freeze(s, force, why);
 	if (IS_ERR(f)) {
 		dm_sync_view_free(view);
 		return PTR_ERR(f);

@@ -20,9 +20,8 @@
  *    for memory last: its ranges it had before, and it will want no second lot before
  *    it gave the first one back. The committer has reserves of its own.
  *
- * A store that waits for space (on_full:hold) keeps its jobs' memory meanwhile. They
- * and all that wait behind them need that space, too; and other stores have other
- * reserves. For the same reason a store may lie on a device that another one is behind.
+ * Who waits for space in the store (on_full:hold) gives his memory back. Other stores have
+ * other reserves, so a store may lie on a device that another one is behind.
  *
  * The bio that reads into the pages is allocated together with them.
  */

@@ -49,14 +49,17 @@ struct dm_sync_store;
  *	write
  * @bad: bit i: the source could not be read in chunk @chunk + i
  * @own: the image whose own write this is; NULL: what the source held
+ * @yields: it may be given back when there is no space, to come again
  * @pages: the data, chunk by chunk, each chunk a whole slot long
  * @done: called by the committer, with commit_lock held; must not wait. 0: what is
  *	saved is durable and in the view, or no image needs it any more (all that did
  *	have been given up); the host's write may be issued. -EAGAIN, not for own
  *	writes: it waited for space and a noflush suspend begins; nothing was saved for
  *	sure, the host's write is not issued and goes back to device-mapper to be
- *	queued. For own writes any other negative errno: that write fails, -ENOSPC
- *	when the store is full.
+ *	queued. -EBUSY, for those that yield: there is no space, and it is going to be
+ *	waited for; likewise, the caller lets go of what he holds, puts his job into
+ *	@waiters, kicks, and begins anew when dm_sync_cow_wake() says. For own writes any
+ *	other negative errno: that write fails, -ENOSPC when the store is full.
  * @saved: chunks of it, from the first on, that are settled; the committer's
  *
  * All but @list and @saved are the caller's to fill in, and to keep until @done.
@@ -69,6 +72,7 @@ struct dm_sync_save {
 	u32 nr;
 	unsigned long *bad;
 	struct dm_sync_image *own;
+	bool yields;
 	struct page **pages;
 	void (*done)(struct dm_sync_save *save, int error);
 	u32 saved;
@@ -124,6 +128,7 @@ struct dm_sync_commit_item {
  * @doors: replica doors there are (struct dm_sync_image_door); pair.lock
  * @ranges: first writes of its chunks, one at a time
  * @pause_ns: how long the source was held for its point in time
+ * @source_errors, @store_errors: I/O of its doors that failed there
  * @events: what the conductor has not heard yet (dm-sync-image-events.c)
  * @lost_reason: enum dm_sync_reason: why it was given up
  * @event_work: on the conductor
@@ -146,6 +151,7 @@ struct dm_sync_image {
 	struct list_head doors;
 	struct dm_sync_ranges *ranges;
 	u64 pause_ns;
+	atomic64_t source_errors, store_errors;
 	unsigned long events;
 	u32 lost_reason;
 	struct work_struct event_work;
@@ -223,11 +229,13 @@ struct dm_sync_store {
 	unsigned int nr_images;		/* in @image */
 
 	/* the committer; commit_lock, but for @saves */
-	spinlock_t save_lock;		/* @saves; interrupts off */
+	spinlock_t save_lock;		/* @saves, @waiters; interrupts off */
 	struct list_head saves;		/* waiting to be committed */
 	struct work_struct commit_work;
 	struct bio_set commit_bs;
+	struct list_head waiters;	/* jobs whose saves yielded; save_lock */
 	bool full;			/* saves wait for space (on_full:hold) */
+	u32 full_used, full_slots, full_images;	/* what there was when they last did */
 	bool hold_over;			/* they waited long enough */
 	bool let_go, requeue;		/* a suspend begins: nothing may wait; for requeue */
 	bool low;
@@ -236,6 +244,12 @@ struct dm_sync_store {
 	struct delayed_work probe_work;	/* tries what a failed store owes */
 	unsigned int probe_seconds;
 	int failed;			/* the store could not be written: errno */
+
+	/* dm-sync-store-health.c; commit_lock, but for @suspect */
+	unsigned long suspect;		/* kinds of errors that images met; atomic bits */
+	struct work_struct suspect_work;
+	unsigned long answered;		/* jiffies when it was asked last; 0: never */
+	int ailing;			/* it does not answer: errno */
 
 	/* being restored: dm-sync-restore-life.c */
 	struct dm_sync_restore __rcu *restore;		/* while it goes on */
@@ -309,11 +323,18 @@ int dm_sync_store_rewrite(struct dm_sync_store *s);
 
 /* dm-sync-commit-space.c: space, full, failure */
 void dm_sync_store_failed(struct dm_sync_store *s, int error);
+void dm_sync_store_probe_soon(struct dm_sync_store *s);
 int dm_sync_store_revive(struct dm_sync_store *s);
 void dm_sync_store_hold_max_changed(struct dm_sync_store *s);	/* @hold_max was set */
 void dm_sync_store_let_go(struct dm_sync_store *s, bool let_go, bool requeue);
 void dm_sync_store_start_timers(struct dm_sync_store *s);
 void dm_sync_store_stop_timers(struct dm_sync_store *s);
+
+/* dm-sync-store-health.c: has the device gone? */
+void dm_sync_store_suspect(struct dm_sync_store *s, bool write);
+int dm_sync_store_ask(struct dm_sync_store *s);
+void dm_sync_store_health_stop(struct dm_sync_store *s);
+void dm_sync_store_health_init(struct dm_sync_store *s);
 
 /* dm-sync-cow.c: host I/O of the source door */
 size_t dm_sync_cow_io_size(void);
@@ -322,6 +343,7 @@ int dm_sync_cow_end_io(struct dm_sync_store *s, struct bio *bio, blk_status_t *e
 int dm_sync_cow_init(struct dm_sync_store *s);	/* @io_wq is there, @ranges not yet */
 void dm_sync_cow_exit(struct dm_sync_store *s);	/* @io_wq is gone; also when init failed */
 void dm_sync_cow_restart(struct dm_sync_store *s, struct bio_list *bios);
+void dm_sync_cow_wake(struct dm_sync_store *s);		/* @waiters: there may be space */
 
 /*
  * dm-sync-image.c: images as pairs, their operations
@@ -348,13 +370,15 @@ void dm_sync_cow_restart(struct dm_sync_store *s, struct bio_list *bios);
  * when the record could not be written as well, which it returns as an error. The
  * image may have no view (damage found by the load).
  *
- * written: before the first own write of an image is acknowledged, that is from @done of
- * a save: makes WRITTEN durable, once. From the committer, with commit_lock held.
+ * written: before the first own write of an image gets an entry, or changes in place: makes
+ * WRITTEN durable, once. From the committer, with commit_lock held.
  *
  * reclaim: finishes a deletion that is under way: to be tried before an image is given
  * up for space. True when slots were freed. With commit_lock held.
  *
  * space: tells every image; from the committer, with commit_lock held: only queues work.
+ *
+ * reach: tells every image whether the store's device answers; likewise.
  *
  * hold: for host writes that would have to be saved, before they ask for a range: true
  * when @bio was taken; some time dm_sync_cow_restart() begins with it anew, so the caller
@@ -377,6 +401,7 @@ int dm_sync_image_written(struct dm_sync_image *image);
 bool dm_sync_images_reclaim(struct dm_sync_store *s);
 bool dm_sync_images_hold(struct dm_sync_store *s, struct bio *bio);
 void dm_sync_images_space(struct dm_sync_store *s, enum dm_sync_space what);
+void dm_sync_images_reach(struct dm_sync_store *s, bool answers);
 void dm_sync_image_register(struct dm_sync_image *image);
 void dm_sync_images_register(struct dm_sync_store *s);
 void dm_sync_images_stop(struct dm_sync_store *s);

@@ -29,11 +29,17 @@ typedef struct { s64 counter; } atomic64_t;
 #define atomic_read(a)		((a)->counter)
 #define atomic_dec_and_test(a)	(!--(a)->counter)
 #define atomic64_add(v, a)	((a)->counter += (v))
+#define atomic64_inc(a)		((a)->counter++)
 #define smp_mb__after_atomic()	((void)0)
 #define rcu_read_lock()		((void)0)
 #define rcu_read_unlock()	((void)0)
 #define rcu_dereference(p)	(p)
 #define __rcu
+#define list_splice_init(from, to) \
+	do { \
+		while (!list_empty(from)) \
+			list_move_tail((from)->next, to); \
+	} while (0)
 #define list_first_entry_or_null(head, type, member) \
 	(list_empty(head) ? NULL : container_of((head)->next, type, member))
 #define struct_size(p, member, n) (sizeof(*(p)) + (n) * sizeof((p)->member[0]))
@@ -196,6 +202,7 @@ struct dm_sync_save {
 	u32 nr;
 	unsigned long *bad;
 	struct dm_sync_image *own;
+	bool yields;
 	struct page **pages;
 	void (*done)(struct dm_sync_save *save, int error);
 	u32 saved;
@@ -211,6 +218,7 @@ struct dm_sync_image {
 	bool door_hold;
 	struct bio_list parked;
 	struct dm_sync_ranges *ranges;
+	atomic64_t source_errors, store_errors;
 };
 
 struct dm_sync_image_door {
@@ -234,6 +242,8 @@ struct dm_sync_store {
 	spinlock_t io_lock;
 	bool holding;
 	struct bio_list held;
+	spinlock_t save_lock;
+	struct list_head waiters;
 	void *restore;			/* none goes on */
 	atomic64_t read_bytes;
 };
@@ -256,7 +266,11 @@ void dm_sync_gate_leave(struct dm_sync_gate *gate, u8 gen);
 bool dm_sync_images_hold(struct dm_sync_store *s, struct bio *bio);
 int dm_sync_image_written(struct dm_sync_image *image);
 void dm_sync_store_save(struct dm_sync_store *s, struct dm_sync_save *save);
+#define dm_sync_store_kick(s)	((void)(s))
 blk_status_t errno_to_blk_status(int error);
+
+/* A read in parts, one of which the source cannot give, has the store asked in vain. */
+#define dm_sync_store_suspect(s, write)	((void)(s), (void)(write))
 
 /* Other CPUs go on at places where it matters. */
 void others_go_on(void);
