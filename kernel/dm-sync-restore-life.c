@@ -337,6 +337,31 @@ int dm_sync_restore_may(struct dm_sync_image *image, const char **why)
 }
 
 /**
+ * dm_sync_restore_rest - wait until the worker of a restore that is over does nothing more
+ * @s: the store; no restore goes on
+ * @why: out: a constant sentence when it still does
+ *
+ * It lets go of who waited for it; if it waits for space itself that takes long.
+ *
+ * Context: the conductor; may sleep.
+ * Return: 0, and it begins nothing more; or -EBUSY.
+ */
+int dm_sync_restore_rest(struct dm_sync_store *s, const char **why)
+{
+	struct dm_sync_restore *r = s->restore_memory;
+	unsigned int looks;
+
+	for (looks = 0; r && work_busy(&r->work.work); looks++) {
+		if (looks == LOOKS) {
+			*why = "the last restore has not come to rest yet";
+			return -EBUSY;
+		}
+		msleep(LOOK_MS);
+	}
+	return 0;
+}
+
+/**
  * dm_sync_restore_begin - restore the source from an image
  * @image: the image, its door held; no restore goes on
  * @during: the state that its record is to say
@@ -350,16 +375,11 @@ int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step
 			  bool force, const char **why)
 {
 	struct dm_sync_store *s = image->store;
-	struct dm_sync_restore *r = s->restore_memory;
-	unsigned int looks;
-	int error;
+	struct dm_sync_restore *r;
+	int error = dm_sync_restore_rest(s, why);
 
-	/* It lets go of who waited for it; if it waits for space itself that takes long. */
-	for (looks = 0; r && work_busy(&r->work.work) && looks < LOOKS; looks++)
-		msleep(LOOK_MS);
-	*why = "the restore before this one has not come to rest yet";
-	if (looks == LOOKS)
-		return -EBUSY;
+	if (error)
+		return error;
 	dm_sync_restore_free(s);
 	*why = "not enough memory";
 	r = alloc_restore(image);

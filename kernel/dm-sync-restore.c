@@ -17,7 +17,8 @@
  *	save	with its range held: what the source has is saved for the images that need
  *		it, as before any write (rule S); image reads of the source end before that
  *		(rule S-read). It is protected from then on, for no new image comes while the
- *		source is restored; so the range need not be held while it is written.
+ *		source is restored, nor before the worker rests (dm_sync_restore_rest());
+ *		so the range need not be held while it is written.
  *	copy	the slot is read and written to the source
  *	flush	the source
  *	clear	the bit, in memory and then on the disk, many at a time

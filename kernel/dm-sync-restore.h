@@ -96,6 +96,7 @@ void dm_sync_restore_work_init(struct dm_sync_restore *r);
 
 /* dm-sync-restore-life.c */
 int dm_sync_restore_may(struct dm_sync_image *image, const char **why);
+int dm_sync_restore_rest(struct dm_sync_store *s, const char **why);
 int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step *during,
 			  bool force, const char **why);
 void dm_sync_restore_saved(struct dm_sync_store *s, u64 chunk);
