@@ -456,15 +456,16 @@ static int add_run(struct dm_sync_restore *r, u64 chunk, u32 nr)
 	return 0;
 }
 
+/* Slots are whole, also that of a chunk in which the source ends. */
 static int copy_slots(struct dm_sync_restore *r, u64 chunk, u32 slot, u32 nr)
 {
 	struct dm_sync_store *s = r->store;
-	unsigned int bytes = source_bytes(s, chunk, nr);
 	int error;
 
 	error = do_io(r, s->bdev, REQ_OP_READ, dm_sync_store_slot_sector(&s->layout, slot), 0,
-		      bytes);
-	return error ?: do_io(r, s->source, REQ_OP_WRITE, chunk << s->chunk_shift, 0, bytes);
+		      nr * chunk_bytes(s));
+	return error ?: do_io(r, s->source, REQ_OP_WRITE, chunk << s->chunk_shift, 0,
+			      source_bytes(s, chunk, nr));
 }
 
 static int failed(struct dm_sync_restore *r, u64 chunk, int error)
