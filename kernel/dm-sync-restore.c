@@ -169,8 +169,11 @@ int dm_sync_restore_read(struct dm_sync_store *s, struct bio *bio,
  */
 void dm_sync_restore_read_end(struct dm_sync_image *counted)
 {
+	/* It may be deleted as soon as that is 0, and is freed a grace period later. */
+	rcu_read_lock();
 	if (atomic_dec_and_test(&counted->own_writes))
 		wake_up(&counted->door_idle);
+	rcu_read_unlock();
 }
 
 /* r->lock is held. */
