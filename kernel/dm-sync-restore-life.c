@@ -184,6 +184,10 @@ static int prepare(struct dm_sync_restore *r, const char **why)
 		return error;
 	set_marks(r->store, r->map);
 	for (chunk = 0; chunk < nr; chunk += LOOK_CHUNKS) {
+		if (!READ_ONCE(r->store->live)) {	/* a suspend waits for us */
+			*why = "the device is suspended";
+			return -EBUSY;
+		}
 		if (!mark(r, chunk, min(chunk + LOOK_CHUNKS, nr))) {
 			*why = "the image was lost meanwhile";
 			return -EIO;
@@ -301,7 +305,7 @@ static bool is_tight(struct dm_sync_image *image, bool warn)
 	struct dm_sync_store *s = image->store;
 	u64 chunk, nr = s->layout.nr_chunks, needed = 0, room;
 
-	for (chunk = 0; chunk < nr; chunk += LOOK_CHUNKS) {
+	for (chunk = 0; chunk < nr && READ_ONCE(s->live); chunk += LOOK_CHUNKS) {
 		needed += unsaved(image, chunk, min(chunk + LOOK_CHUNKS, nr));
 		cond_resched();
 	}
