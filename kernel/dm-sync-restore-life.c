@@ -197,39 +197,47 @@ static int prepare(struct dm_sync_restore *r, const char **why)
 	return dm_sync_map_commit(r->map, false, NULL, NULL);
 }
 
-/* It cannot be told whether the superblock says so now: it is owed. */
-static void take_back(struct dm_sync_store *s, struct dm_sync_image *image, int error)
+/*
+ * It cannot be told whether the superblock says so now. It is written again, and so is the
+ * record, with the state that it had: what is published says Restoring by now. One of the two
+ * is enough. If neither can be written both are owed, and a crash before that may take
+ * up what had not begun.
+ */
+static void take_back(struct dm_sync_store *s, struct dm_sync_image *image,
+		      const struct dm_sync_step *from)
 {
+	int error, super;
+
 	s->super.restoring = 0;
-	if (dm_sync_store_write_super(s)) {
-		DMERR("%s: the superblock of the store can be neither written nor restored",
-		      s->name);
-		s->failed = error;
-	}
-	dm_sync_store_write_record(s, image, NULL);
+	error = dm_sync_store_write_record(s, image, from);
+	super = dm_sync_store_write_super(s);
+	if (super)
+		dm_sync_store_failed(s, super);
+	if (super && error)
+		DMERR("%s: that a restore has not begun cannot be written: %d. The store must not be used if the machine stops before it is",
+		      s->name, super);
 }
 
 /* The gate is closed, commit_lock held. */
-static int establish(struct dm_sync_restore *r, const struct dm_sync_step *during,
-		     const char **why)
+static int establish(struct dm_sync_restore *r, struct dm_sync_image_change *c)
 {
 	struct dm_sync_image *image = r->image;
 	struct dm_sync_store *s = r->store;
 	int error;
 
-	*why = "the image was lost meanwhile";
+	c->why = "the image was lost meanwhile";
 	if (image->lost)
 		return -EIO;
-	*why = "the store could not be written";
+	c->why = "the store could not be written";
 	error = dm_sync_map_commit(r->map, false, NULL, NULL);
 	if (!error)
-		error = dm_sync_store_write_record(s, image, during);
+		error = dm_sync_store_write_record(s, image, &c->during);
 	if (error)
 		return error;
 	s->super.restoring = image->nr + 1;
 	error = dm_sync_store_write_super(s);
 	if (error) {
-		take_back(s, image, error);
+		take_back(s, image, &c->from);
 		return error;
 	}
 	r->on = true;
@@ -239,18 +247,17 @@ static int establish(struct dm_sync_restore *r, const struct dm_sync_step *durin
 	return 0;
 }
 
-static int stand_still(struct dm_sync_restore *r, const struct dm_sync_step *during,
-		       const char **why)
+static int stand_still(struct dm_sync_restore *r, struct dm_sync_image_change *c)
 {
 	struct dm_sync_store *s = r->store;
 	struct bio_list parked;
 	int error = dm_sync_gate_close(&s->gate, DM_SYNC_IMAGE_DRAIN);
 
 	if (error) {
-		*why = "writes to the source did not end in time";
+		c->why = "writes to the source did not end in time";
 	} else {
 		mutex_lock(&s->commit_lock);
-		error = establish(r, during, why);
+		error = establish(r, c);
 		mutex_unlock(&s->commit_lock);
 	}
 	dm_sync_gate_open(&s->gate, &parked);
@@ -264,18 +271,17 @@ static struct block_device *door_of(struct dm_sync_store *s)
 }
 
 /* What is dirty in the door's cache belongs to what was before. */
-static int redirect(struct dm_sync_restore *r, const struct dm_sync_step *during, bool force,
-		    const char **why)
+static int redirect(struct dm_sync_restore *r, struct dm_sync_image_change *c)
 {
 	struct dm_sync_store *s = r->store;
 	struct dm_sync_freeze *f = NULL;
 	int error;
 
 	if (!READ_ONCE(s->holding))
-		f = dm_sync_image_freeze(s, force, why);
+		f = dm_sync_image_freeze(s, c->force, &c->why);
 	if (IS_ERR(f))
 		return PTR_ERR(f);
-	error = stand_still(r, during, why);
+	error = stand_still(r, c);
 	if (!error)
 		invalidate_bdev(door_of(s));
 	if (f)
@@ -368,39 +374,37 @@ int dm_sync_restore_rest(struct dm_sync_store *s, const char **why)
 /**
  * dm_sync_restore_begin - restore the source from an image
  * @image: the image, its door held; no restore goes on
- * @during: the state that its record is to say
- * @force: also when the file system on the door cannot be frozen
- * @why: out: a constant sentence when it failed
+ * @c: the operation: the state before, and the one that its record is to say; with force
+ *	also when the file system on the door cannot be frozen; out: a constant sentence
+ *	when it failed
  *
  * Context: the conductor; may sleep.
  * Return: 0 and hosts see the image; or a negative errno: nothing has changed.
  */
-int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step *during,
-			  bool force, const char **why)
+int dm_sync_restore_begin(struct dm_sync_image *image, struct dm_sync_image_change *c)
 {
 	struct dm_sync_store *s = image->store;
 	struct dm_sync_restore *r;
-	int error = dm_sync_restore_rest(s, why);
+	int error = dm_sync_restore_rest(s, &c->why);
 
 	if (error)
 		return error;
 	dm_sync_restore_free(s);
-	*why = "not enough memory";
+	c->why = "not enough memory";
 	r = alloc_restore(image);
 	if (!r)
 		return -ENOMEM;
-	error = prepare(r, why);
-	if (!error && force)
+	error = prepare(r, &c->why);
+	if (!error && c->force)
 		is_tight(image, true);
 	if (!error)
-		error = redirect(r, during, force, why);
+		error = redirect(r, c);
 	set_marks(s, NULL);
 	if (error) {
 		free_restore(r);
-		dm_sync_store_start_timers(s);	/* if it failed by this */
 		return error;
 	}
-	*why = NULL;
+	c->why = NULL;
 	DMINFO("%s: the source is being restored from %s: %llu of %llu chunks", s->name,
 	       image->name, dm_sync_map_count(r->map), s->layout.nr_chunks);
 	queue_delayed_work(s->restore_wq, &r->work, 0);
@@ -469,7 +473,7 @@ void dm_sync_restore_off(struct dm_sync_store *s)
 	error = dm_sync_store_write_super(s);
 	if (error) {
 		DMERR("%s: the superblock of the store cannot be written: %d", s->name, error);
-		s->failed = s->failed ?: error;
+		dm_sync_store_failed(s, s->failed ?: error);
 	}
 	mutex_lock(&r->apply);
 	spin_lock_irq(&r->lock);

@@ -20,6 +20,7 @@
 #define DM_SYNC_RESTORE_RUNS	32u	/* the most that one commit of the map clears */
 
 struct dm_sync_image;
+struct dm_sync_image_change;
 struct dm_sync_map;
 struct dm_sync_step;
 struct dm_sync_store;
@@ -97,8 +98,7 @@ void dm_sync_restore_work_init(struct dm_sync_restore *r);
 /* dm-sync-restore-life.c */
 int dm_sync_restore_may(struct dm_sync_image *image, const char **why);
 int dm_sync_restore_rest(struct dm_sync_store *s, const char **why);
-int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step *during,
-			  bool force, const char **why);
+int dm_sync_restore_begin(struct dm_sync_image *image, struct dm_sync_image_change *c);
 void dm_sync_restore_saved(struct dm_sync_store *s, u64 chunk);
 bool dm_sync_restore_is_from(struct dm_sync_store *s, const struct dm_sync_image *image);
 u64 dm_sync_restore_left(struct dm_sync_image *image);
