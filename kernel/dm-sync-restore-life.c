@@ -47,7 +47,9 @@
  * being read at that moment, may stay what it was.
  *
  * A map that is damaged, or cannot be read, cannot say which chunks hosts have written
- * since; to take all of them for marked would undo acknowledged writes. It breaks off.
+ * since; to take all of them for marked would undo acknowledged writes. It breaks off, by the
+ * record; a superblock that says "clean" says less before that, for a record that is cut is
+ * no damage then (break_off()).
  *
  * Locks: s->restore is set and cleared with commit_lock held, cleared with r->apply as
  * well, and read under RCU. The structure outlives the restore, as the worker may be
@@ -642,12 +644,48 @@ void dm_sync_restore_flush(struct dm_sync_store *s)
 	}
 }
 
-/* It had begun, and what is left to do is not known. */
-static int break_off(struct dm_sync_image *image)
+/*
+ * What a store that was shut down in order has damaged, a load after a crash takes for torn,
+ * and believes what was there before. So the first block of the map is made one that
+ * nobody believes, as if of another store's life, before the superblock stops saying "clean".
+ */
+static int spoil_map(struct dm_sync_store *s)
+{
+	struct dm_sync_map *map = dm_sync_map_create(&s->meta, DM_SYNC_BLOCK_RESTORE_MAP,
+						     DM_SYNC_RESTORE_BLOCK, ~s->super.epoch, 1);
+	int error = map ? dm_sync_map_format(map, false) : -ENOMEM;
+
+	dm_sync_map_destroy(map);
+	return error;
+}
+
+/* Record blocks may be torn from now on.  The superblock still says that it goes on. */
+static int prepare_break(struct dm_sync_store *s, bool readable)
+{
+	int error = 0;
+
+	if (!(s->super.flags & DM_SYNC_STORE_CLEAN))
+		return 0;
+	if (readable)
+		error = spoil_map(s);
+	if (error)
+		return error;
+	s->super.flags &= ~DM_SYNC_STORE_CLEAN;
+	return dm_sync_store_write_super(s);
+}
+
+/*
+ * It had begun, and what is left to do is not known. A power cut at any time before the record
+ * is durable repeats this.
+ */
+static int break_off(struct dm_sync_image *image, bool readable)
 {
 	struct dm_sync_pair *p = &image->pair;
 	struct dm_sync_step to;
+	int error = prepare_break(image->store, readable);
 
+	if (error)
+		return error;
 	DMERR("%s: the map of the restore is damaged: the source is half restored", p->name);
 	event_step(image, DM_SYNC_EV_SOURCE_COPY_ERROR, &to);
 	set_incomplete(image, true);
@@ -700,7 +738,7 @@ int dm_sync_restore_load(struct dm_sync_store *s, const char **why)
 	if (error || lost) {
 		free_restore(r);
 		*why = "the store cannot be written";
-		return error == -ENOMEM ? error : break_off(image);
+		return error == -ENOMEM ? error : break_off(image, !error);
 	}
 	/* What was torn is written again before the superblock may say "clean". */
 	*why = "the store cannot be written";
