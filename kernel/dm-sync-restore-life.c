@@ -570,6 +570,20 @@ static int complete_it(struct dm_sync_image *image, const struct dm_sync_step *t
 	return error;
 }
 
+/* Was that said of this restore?  A suspend may have kept the news of an earlier one. */
+static bool is_told(struct dm_sync_image *image)
+{
+	struct dm_sync_store *s = image->store;
+	struct dm_sync_restore *r;
+	bool told;
+
+	mutex_lock(&s->commit_lock);
+	r = current_restore(s);
+	told = r && r->image == image && r->told;
+	mutex_unlock(&s->commit_lock);
+	return told;
+}
+
 /**
  * dm_sync_restore_finish - the worker has done all it can
  * @image: from which the source is being restored, or was
@@ -583,7 +597,7 @@ void dm_sync_restore_finish(struct dm_sync_image *image)
 	u64 left;
 	int error;
 
-	if (!dm_sync_restore_is_from(s, image))
+	if (!is_told(image))
 		return;
 	left = dm_sync_restore_left(image);
 	if (!event_step(image, left ? DM_SYNC_EV_SOURCE_COPY_ERROR : DM_SYNC_EV_COPY_DONE, &to))

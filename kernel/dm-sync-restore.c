@@ -710,8 +710,10 @@ static void tell_end(struct dm_sync_restore *r)
 	struct dm_sync_store *s = r->store;
 
 	mutex_lock(&s->commit_lock);
-	if (r->on)
+	if (r->on) {
+		r->told = true;
 		dm_sync_image_restore_over(r->image);
+	}
 	mutex_unlock(&s->commit_lock);
 	queue_delayed_work(s->restore_wq, &r->work, LOOK_AGAIN);
 }

@@ -56,6 +56,7 @@ struct dm_sync_demand {
  * @apply: the worker holds it while it reads slots, writes the source or the map. Whoever
  *	ends the restore takes it, with commit_lock held, so the worker does not wait for the
  *	committer while it has it
+ * @told: the conductor knows that the worker has done all it can; commit_lock
  * @cursor: how far the background has come; the worker's, as all that follows
  * @unsettled: errno: @runs could not be cleared; copying rests
  * @unflushed: errno: and that was because the source cannot be flushed
@@ -77,6 +78,7 @@ struct dm_sync_restore {
 		u32 nr;
 	} runs[DM_SYNC_RESTORE_RUNS];
 	struct mutex apply;
+	bool told;
 	u64 cursor;
 	int unsettled, unflushed;
 	unsigned long last_io;
