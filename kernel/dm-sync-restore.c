@@ -410,6 +410,18 @@ static int flush_source(void *context)
 	return r->unflushed;
 }
 
+/* One failure of the store is no reason to give images up. A flush that failed is final. */
+static int commit(struct dm_sync_restore *r)
+{
+	int error;
+
+	r->unflushed = 0;
+	error = dm_sync_map_commit(r->map, true, flush_source, r);
+	if (error && !r->unflushed)
+		error = dm_sync_map_commit(r->map, true, flush_source, r);
+	return error;
+}
+
 /*
  * Flush, clear, durable. When that fails the bits are set again: nothing has changed, as
  * writes wait. Then r->unsettled has the worker stop copying and see settle_now().
@@ -426,8 +438,7 @@ static void settle(struct dm_sync_restore *r)
 		for (chunk = r->runs[i].first; chunk < r->runs[i].first + r->runs[i].nr; chunk++)
 			dm_sync_map_clear(r->map, chunk);
 	spin_unlock_irq(&r->lock);
-	r->unflushed = 0;
-	error = dm_sync_map_commit(r->map, true, flush_source, r);
+	error = commit(r);
 	spin_lock_irq(&r->lock);
 	for (i = 0; error && i < r->nr_runs; i++)
 		dm_sync_map_set_range(r->map, r->runs[i].first,

@@ -48,7 +48,7 @@ static enum dm_sync_found where[CHUNKS];
 static u32 slot_of[CHUNKS], next_slot;
 static bool protected[CHUNKS], owned[CHUNKS], was_marked[CHUNKS], bad_slot[SLOTS];
 static stamp_t next_stamp;
-static bool begun, told, quiet, aborted, bad_chunks;
+static bool begun, told, quiet, aborted, bad_chunks, map_dies;
 static unsigned int fail_flush, fail_map, fail_super, fail_record, fail_write, abort_in;
 static unsigned int waited, refused, released, overtaken, failures, map_lost;
 static char events[400];
@@ -184,6 +184,8 @@ int dm_sync_map_commit(struct dm_sync_map *map, bool clears, int (*flush)(void *
 			return r;
 		others_go_on();
 		bad = fails(&fail_map);
+		if (bad && map_dies)
+			fail_map = 1;
 		for (i = from; i < min(from + group, map->nr) && !(bad && rnd(100) == 0); i++)
 			map->disk[i] = copy[i] || map->mem[i];
 		others_go_on();
@@ -607,7 +609,7 @@ static int begin(void)
 
 struct trouble {
 	const char *name;
-	bool flush, map, write, bad, abort;
+	bool flush, map, write, bad, abort, dies;
 };
 
 static void history(const struct trouble *t, u32 nr)
@@ -621,16 +623,17 @@ static void history(const struct trouble *t, u32 nr)
 	}
 	fail_flush = t->flush ? 1 + rnd(20) : 0;
 	fail_map = t->map ? 1 + rnd(20) : 0;
+	map_dies = t->dies;
 	fail_write = t->write ? 1 + rnd(300) : 0;
 	abort_in = t->abort ? 1 + rnd(60) : 0;
 	run();
 	check_end();
 	if (!failures && !t->bad && !aborted)
 		expect(!image.pair.facts.restore_incomplete, "seed %u: it is not complete", nr);
-	if (failures && t->flush && !t->map)
-		expect(!image.lost, "a source that cannot be flushed costs no image");
-	if (failures && t->map && !aborted)
-		expect(image.lost && store.failed, "seed %u: a map that cannot be written", nr);
+	if (!t->dies)
+		expect(!image.lost && !store.failed, "seed %u: an image is given up", nr);
+	else if (failures && !t->flush && !aborted)
+		expect(image.lost && store.failed, "seed %u: the map cannot be written", nr);
 	dm_sync_restore_free(&store);
 }
 
@@ -640,11 +643,12 @@ static void test_histories(void)
 		{ .name = "nothing fails" },
 		{ .name = "a flush of the source fails", .flush = true },
 		{ .name = "a write of the map fails", .map = true },
+		{ .name = "the map cannot be written any more", .map = true, .dies = true },
 		{ .name = "a write of the source fails", .write = true },
 		{ .name = "chunks are bad", .bad = true },
 		{ .name = "the operator aborts", .abort = true },
-		{ .name = "bad chunks, a flush and a write fail", true, false, true, true, false },
-		{ .name = "all of it", true, true, true, true, true },
+		{ .name = "bad chunks, a flush and a write fail", true, false, true, true, false, false },
+		{ .name = "all of it", true, true, true, true, true, true },
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(troubles); i++) {
