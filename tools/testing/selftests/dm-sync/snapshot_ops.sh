@@ -154,8 +154,7 @@ row()
 	[ ! -s "$TMP/lacking" ] || fail "$(cat "$TMP/lacking")"
 	[ "$1" != Re ] || image abort x force
 	image delete x force
-	used_becomes 0
-	equal "images" "$(status_word v 4)" 0
+	nothing_left "delete"
 }
 
 t_initialized() { row In; }
@@ -231,8 +230,7 @@ ends()
 	shift
 	image "$_op" x "$@"
 	[ ! -d "$(sysdir v@x)" ] || fail "the directory is there after $_op in $_state"
-	equal "images after $_op in $_state" "$(status_word v 4)" 0
-	used_becomes 0
+	nothing_left "$_op in $_state"
 }
 
 t_every_end_of_an_image()
@@ -250,7 +248,7 @@ t_every_end_of_an_image()
 	# What was dissolved stays away.
 	remove v
 	store
-	equal "images after another start" "$(status_word v 4)" 0
+	nothing_left "another start"
 	enter Sy
 }
 
@@ -275,12 +273,10 @@ in_order()
 	for gone; do
 		delete "$gone"
 		left=${left%"$gone"*}${left#*"$gone"}
-		as_kept $left
 		dmsio fill "$V" --sectors $(($(used) % 30 * 128)):200 >/dev/null
 		as_kept $left
 	done
-	used_becomes 0
-	equal "images" "$(status_word v 4)" 0
+	nothing_left "all are deleted"
 	equal "space" "$(status_word v 6)" ok
 }
 
@@ -303,11 +299,10 @@ t_what_is_deleted_stays_so()
 	equal "images" "$(status_word v 4)" 3
 	at_least "chunks in use" "$(used)" 1
 	delete a c e
-	used_becomes 0
+	nothing_left "all are deleted"
 	remove v
 	store
-	used_becomes 0
-	equal "images" "$(status_word v 4)" 0
+	nothing_left "all were deleted"
 }
 
 t_deactivate_and_activate_under_writers()
