@@ -390,19 +390,31 @@ static int protect(struct dm_sync_restore *r, u64 chunk, u64 last)
  * The worker: copying.  r->apply is held, and the restore is on.
  *--------------------------------------------------------------*/
 
+/**
+ * struct source_flush - the flush that comes before clearing
+ * @source: of what
+ * @error: how it went
+ */
+struct source_flush {
+	struct block_device *source;
+	int error;
+};
+
 static int flush_source(void *context)
 {
-	struct dm_sync_store *s = context;
+	struct source_flush *f = context;
 
-	return blkdev_issue_flush(s->source);
+	f->error = blkdev_issue_flush(f->source);
+	return f->error;
 }
 
 /*
  * Flush, clear, durable. When that fails the bits are set again: nothing has changed, as
- * writes wait.
+ * writes wait. @by_source: it is the source that failed; may be NULL.
  */
-static int settle(struct dm_sync_restore *r)
+static int settle(struct dm_sync_restore *r, bool *by_source)
 {
+	struct source_flush f = { .source = r->store->source };
 	unsigned int i;
 	u64 chunk;
 	int error;
@@ -413,7 +425,7 @@ static int settle(struct dm_sync_restore *r)
 		for (chunk = r->runs[i].first; chunk < r->runs[i].first + r->runs[i].nr; chunk++)
 			dm_sync_map_clear(r->map, chunk);
 	spin_unlock_irq(&r->lock);
-	error = dm_sync_map_commit(r->map, true, flush_source, r->store);
+	error = dm_sync_map_commit(r->map, true, flush_source, &f);
 	spin_lock_irq(&r->lock);
 	for (i = 0; error && i < r->nr_runs; i++)
 		dm_sync_map_set_range(r->map, r->runs[i].first,
@@ -422,14 +434,17 @@ static int settle(struct dm_sync_restore *r)
 	r->settling = false;
 	spin_unlock_irq(&r->lock);
 	if (error)
-		DMERR_LIMIT("%s: what was restored cannot be noted: %d", r->store->name, error);
+		DMERR_LIMIT("%s: what was restored cannot be %s: %d", r->store->name,
+			    f.error ? "flushed" : "noted", error);
+	if (by_source)
+		*by_source = f.error;
 	return error;
 }
 
 /* The source has these now. */
 static int add_run(struct dm_sync_restore *r, u64 chunk, u32 nr)
 {
-	int error = r->nr_runs == DM_SYNC_RESTORE_RUNS ? settle(r) : 0;
+	int error = r->nr_runs == DM_SYNC_RESTORE_RUNS ? settle(r, NULL) : 0;
 
 	spin_lock_irq(&r->lock);
 	r->runs[r->nr_runs].first = chunk;
@@ -556,27 +571,29 @@ static int serve(struct dm_sync_restore *r, struct dm_sync_demand *d)
 	return error;
 }
 
-static int try_settle(struct dm_sync_restore *r)
+static int try_settle(struct dm_sync_restore *r, bool *by_source)
 {
 	int error = 0;
 
 	mutex_lock(&r->apply);
 	if (r->on)
-		error = settle(r);
+		error = settle(r, by_source);
 	mutex_unlock(&r->apply);
 	return error;
 }
 
 /*
  * A store whose map cannot be written has failed as one has whose slots cannot: its images
- * are given up, this one too, and hosts go on.
+ * are given up, this one too, and hosts go on. A source that cannot be flushed may lack what
+ * was copied: those chunks are marked again, like all that could not be restored.
  */
 static void settle_now(struct dm_sync_restore *r)
 {
 	struct dm_sync_store *s = r->store;
-	int error = try_settle(r);
+	bool by_source = false;
+	int error = try_settle(r, &by_source);
 
-	if (!error)
+	if (!error || by_source)
 		return;
 	mutex_lock(&s->commit_lock);
 	if (r->on)
@@ -606,9 +623,12 @@ static bool serve_all(struct dm_sync_restore *r)
 	list_for_each_entry(d, &demands, list)
 		d->error = READ_ONCE(r->on) ? serve(r, d) : 0;
 	settle_now(r);
-	list_for_each_entry(d, &demands, list)
+	list_for_each_entry(d, &demands, list) {
 		if (!READ_ONCE(r->on) && d->error != -EAGAIN)
 			d->error = 0;
+		else if (!d->error && dm_sync_map_next(r->map, d->first) <= d->last)
+			d->error = -EIO;	/* marked again */
+	}
 	release(&demands);
 	return true;
 }
