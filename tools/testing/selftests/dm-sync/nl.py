@@ -37,13 +37,13 @@ total-bytes done-bytes rate-bytes limit-bytes limited-by read-bytes written-byte
 host-reads host-writes reads-from-replica source-errors replica-errors metadata-writes activity-hits
 activity-misses held hold-max recovery hold operation flags cause changed time started
 copied-since image saved-bytes alone-bytes store-bytes store-free-bytes pause-ns slots
-stop-at'''.split()
+stop-at fill-rate-bytes full-seconds'''.split()
 ATTR = {name: number for number, name in enumerate(NAMES, 1)}
 # What goes on by itself while nothing is asked for.
 VOLATILE = {'total-bytes', 'done-bytes', 'rate-bytes', 'limited-by', 'read-bytes', 'written-bytes',
             'skipped-bytes', 'host-reads', 'host-writes', 'metadata-writes', 'activity-hits',
             'activity-misses', 'rpo-measured', 'copied-since', 'time', 'percent-synced',
-            'source-changed', 'event-seq'}
+            'source-changed', 'event-seq', 'fill-rate-bytes', 'full-seconds'}
 SYNCHRONIZING, RESYNCING, PENDING = 6, 7, 20
 MIRROR = 6
 

@@ -368,7 +368,7 @@ no_slot()
 t_a_full_store_loses_the_image_in_use_last()
 {
 	no_slot on_full:drop
-	image restore a
+	image restore a force
 	restored_in_need a
 	wait_state v@b Broken
 	fields v@b "reason=$FULL"
