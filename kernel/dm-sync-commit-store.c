@@ -515,6 +515,9 @@ static void show(struct dm_sync_store *s, struct batch *b)
 		if (WARN_ON_ONCE(r))
 			free_slots(s, b->first + i, 1);
 	}
+	spin_lock_irq(&s->fill_lock);
+	dm_sync_fill_add(&s->fill, div_u64(ktime_get_ns(), NSEC_PER_MSEC), b->nr);
+	spin_unlock_irq(&s->fill_lock);
 	atomic64_add((u64)b->nr * chunk_bytes(s), &s->saved_bytes);
 	atomic64_inc(&s->commits);
 }
@@ -690,6 +693,7 @@ void dm_sync_store_commit_init(struct dm_sync_store *s)
 {
 	mutex_init(&s->commit_lock);
 	spin_lock_init(&s->save_lock);
+	spin_lock_init(&s->fill_lock);
 	INIT_LIST_HEAD(&s->saves);
 	INIT_LIST_HEAD(&s->waiters);
 	INIT_WORK(&s->commit_work, do_commit);

@@ -28,6 +28,7 @@
 
 #include "dm-sync.h"
 #include "dm-sync-claim.h"
+#include "dm-sync-fill.h"
 #include "dm-sync-gate.h"
 #include "dm-sync-jobs.h"
 #include "dm-sync-options.h"
@@ -239,6 +240,8 @@ struct dm_sync_store {
 	bool hold_over;			/* they waited long enough */
 	bool let_go, requeue;		/* a suspend begins: nothing may wait; for requeue */
 	bool low;
+	spinlock_t fill_lock;		/* @fill; innermost, interrupts off */
+	struct dm_sync_fill fill;
 	unsigned int starved;		/* times without memory, in a row */
 	struct delayed_work full_work;	/* the end of the wait */
 	struct delayed_work probe_work;	/* tries what a failed store owes */

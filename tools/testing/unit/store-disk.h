@@ -334,6 +334,8 @@ typedef struct { int unused; } wait_queue_head_t;
 #define U16_MAX			UINT16_MAX
 #define ilog2(n)		(31 - __builtin_clz(n))
 #define ktime_get_real_ns()	1ull
+#define ktime_get_ns()		1ull
+#define NSEC_PER_MSEC		1000000u
 #define get_random_u64()	0x123456789abcdefull
 #define generate_random_uuid(u)	memset(u, 0x5c, 16)
 #define DMERR(...)		((void)0)

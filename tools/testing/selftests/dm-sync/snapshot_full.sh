@@ -307,6 +307,8 @@ t_low_water()
 	fill_chunks 0 $((SLOTS * 92 / 100 + 1))
 	space_becomes low 10
 	wait_field v@a reason "$LOW"
+	at_least "the rate at which it fills" "$(f v@a fill_bytes_per_second)" 1
+	at_most "seconds until it is full" "$(f v@a full_seconds)" 3000
 	fields v@b "reason=$LOW" copy_state=Synchronized
 	# Once, not with every write.
 	fill_chunks 0 $((SLOTS - 1))
