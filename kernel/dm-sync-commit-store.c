@@ -61,6 +61,7 @@
 #include <linux/slab.h>
 
 #include "dm-sync-commit-store.h"
+#include "dm-sync-trace.h"
 
 #define DM_MSG_PREFIX "sync"
 
@@ -111,6 +112,7 @@ void dm_sync_save_end(struct dm_sync_store *s, struct dm_sync_save *save, int er
 	spin_lock_irq(&s->save_lock);
 	list_del(&save->list);
 	spin_unlock_irq(&s->save_lock);
+	trace_dm_sync_save(s->door, save->chunk, save->nr, save->own, error);
 	save->done(save, error);
 }
 
@@ -405,6 +407,7 @@ static int write_block(struct dm_sync_store *s, struct batch *b, bool data)
 		error = wait_data(b);
 	r = dm_sync_batch_drain(&writes);
 	r = dm_sync_batch_end(&writes, error ?: r ?: flush(s));
+	trace_dm_sync_batch(s->door, s->batch, b->first, b->nr, r);
 	if (r) {
 		memcpy(s->slot_buf, s->slot_old, DM_SYNC_BLOCK_SIZE);
 		s->rewrite = s->cached;

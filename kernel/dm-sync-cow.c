@@ -63,6 +63,7 @@
  * and nobody sets one without the range.
  */
 #include "dm-sync-store.h"
+#include "dm-sync-trace.h"
 
 #define DM_MSG_PREFIX "sync"
 
@@ -398,17 +399,21 @@ static bool cow_start(struct cow_io *io)
 	io->gated = io->at > io->last;
 	needs = unlikely(rcu_access_pointer(s->restore)) &&
 		dm_sync_restore_needs(s, io->first, io->last);
-	if (likely(io->gated && !needs))
+	if (likely(io->gated && !needs)) {
+		trace_dm_sync_cow(s->door, bio, DM_SYNC_TRACE_PASS);
 		return true;
+	}
 	if (unlikely(!io->gated && READ_ONCE(s->holding))) {
 		u8 gen = io->gen;
 
+		trace_dm_sync_cow(s->door, bio, DM_SYNC_TRACE_WAIT);
 		if (dm_sync_images_hold(s, bio)) {
 			dm_sync_gate_leave(&s->gate, gen);
 			return false;
 		}
 	}
 	io->gated = true;
+	trace_dm_sync_cow(s->door, bio, needs ? DM_SYNC_TRACE_DEMAND : DM_SYNC_TRACE_SAVE);
 	if (!needs || !cow_demand(io))
 		dm_sync_job_queue(&s->jobs, &io->job, cow_lock);
 	return false;

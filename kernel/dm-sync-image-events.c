@@ -36,6 +36,7 @@
 
 #include "dm-sync-image.h"
 #include "dm-sync-names.h"
+#include "dm-sync-trace.h"
 
 #define DM_MSG_PREFIX "sync"
 
@@ -189,6 +190,7 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
 	image->generation = image->own_id = 0;
 	smp_store_mb(image->lost, true);
 	r = dm_sync_store_write_record(s, image, &to);
+	trace_dm_sync_give_up(image->pair.id, reason, r);
 	if (r)
 		DMERR("%s: the image is lost (%s), and not even that can be written: %d",
 		      image->pair.name, dm_sync_reason_name(reason), r);

@@ -68,6 +68,7 @@
  * own entry is true enough.
  */
 #include "dm-sync-store.h"
+#include "dm-sync-trace.h"
 
 #define DM_MSG_PREFIX "sync-replica"
 
@@ -330,6 +331,7 @@ static void aim(struct image_io *io, struct bio *bio, const struct place *p)
 {
 	bool slot = in_slot(p->found);
 
+	trace_dm_sync_image(image_of(io)->pair.id, bio, p->found);
 	/* Of several parts, one is enough to have the store asked. */
 	io->at = slot || io->at == AT_STORE ? AT_STORE : AT_SOURCE;
 	bio_set_dev(bio, slot ? io->door->store : io->door->source);
@@ -577,6 +579,7 @@ static void write_begin(struct dm_sync_job *job)
 	struct image_io *io = job_io(job);
 	unsigned int shift = store_of(io)->chunk_shift;
 
+	trace_dm_sync_image(image_of(io)->pair.id, bio_of(io), DM_SYNC_TRACE_FIRST);
 	io->own_range.start = io->chunk << shift;
 	io->own_range.last = ((io->chunk + 1) << shift) - 1;
 	io->own_range.granted = write_granted;
