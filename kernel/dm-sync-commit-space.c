@@ -143,8 +143,10 @@ void dm_sync_store_probe_soon(struct dm_sync_store *s)
 /* The record first, which is durable when this returns; then nobody needs its chunks. */
 static void give_up(struct dm_sync_store *s, struct dm_sync_image *image, u32 reason)
 {
+	bool away = dm_sync_patience_away(s, true);
 	int r = dm_sync_image_give_up(s, image, reason);
 
+	dm_sync_patience_away(s, away);
 	if (r)
 		DMERR("%s: image %s is lost, but that could not be written: %d. It must not be used if the machine stops before it is",
 		      s->name, image->name, r);

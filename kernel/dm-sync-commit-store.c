@@ -53,7 +53,8 @@
  * a failure.
  *
  * Waits: for the device, which ends them by its own timeouts, as it does for all other
- * I/O; for space see dm-sync-commit-space.c.
+ * I/O, but host writes do not wait longer than hold_max for it (dm-sync-patience.c); for
+ * space see dm-sync-commit-space.c.
  */
 #include <linux/crc32c.h>
 #include <linux/delay.h>
@@ -529,7 +530,7 @@ static void show(struct dm_sync_store *s, struct batch *b)
  * Returns how many of the @n chunks collected were saved; 0 when there is no space; or
  * a negative errno when they cannot be.
  */
-static int run_batch(struct dm_sync_store *s, u32 n, bool own)
+static int try_batch(struct dm_sync_store *s, u32 n, bool own)
 {
 	struct batch b = { .store = s };
 	u32 failed_first = 0, failed_nr = 0;
@@ -558,6 +559,16 @@ static int run_batch(struct dm_sync_store *s, u32 n, bool own)
 		return r;
 	show(s, &b);
 	return b.nr;
+}
+
+static int run_batch(struct dm_sync_store *s, u32 n, bool own)
+{
+	int r;
+
+	dm_sync_patience_away(s, true);
+	r = try_batch(s, n, own);
+	dm_sync_patience_away(s, false);
+	return r;
 }
 
 /* Nothing can be saved. Whoever needed it cannot have it. */
@@ -608,6 +619,10 @@ static bool commit_once(struct dm_sync_store *s)
 			dm_sync_saves_end(s, true, -ENODEV);
 		return false;
 	}
+	if (unlikely(dm_sync_patience_over(s))) {
+		dm_sync_space_fail(s, -ETIMEDOUT);
+		dm_sync_patience_mend(s);
+	}
 	end_settled(s);
 	wait = dm_sync_space_wait(s);
 	save = next_save(s, NULL);
@@ -624,13 +639,16 @@ static void do_commit(struct work_struct *work)
 	bool more;
 
 	do {
+		dm_sync_patience_begin(s);
 		mutex_lock(&s->commit_lock);
+		dm_sync_patience_away(s, false);
 		more = commit_once(s);
 		mutex_unlock(&s->commit_lock);
 		if (more && s->starved)
 			msleep(10);
 		cond_resched();
 	} while (more);
+	dm_sync_patience_end(s);
 }
 
 /*----------------------------------------------------------------
@@ -647,12 +665,18 @@ static void do_commit(struct work_struct *work)
 void dm_sync_store_save(struct dm_sync_store *s, struct dm_sync_save *save)
 {
 	unsigned long flags;
+	bool needless;
 
 	save->saved = 0;
 	spin_lock_irqsave(&s->save_lock, flags);
-	list_add_tail(&save->list, &s->saves);
+	needless = s->hung && save->yields;
+	if (!needless)
+		list_add_tail(&save->list, &s->saves);
 	spin_unlock_irqrestore(&s->save_lock, flags);
-	dm_sync_store_kick(s);
+	if (needless)
+		save->done(save, 0);
+	else
+		dm_sync_store_kick(s);
 }
 
 /**
@@ -699,6 +723,7 @@ void dm_sync_store_commit_init(struct dm_sync_store *s)
 	spin_lock_init(&s->fill_lock);
 	INIT_LIST_HEAD(&s->saves);
 	INIT_LIST_HEAD(&s->waiters);
+	dm_sync_patience_init(s);
 	INIT_WORK(&s->commit_work, do_commit);
 	dm_sync_space_init(s);
 }

@@ -79,8 +79,7 @@
  * @job: what it waits for
  * @range: of chunks from @at on
  * @locked: last chunk of @range
- * @save: the run that is being saved
- * @bad: which of that run the source could not give
+ * @chunk, @nr: the run that is being saved
  * @reading: chunk of the run that is being read now
  * @read_nr: how many are: all, or one
  * @status: of the read
@@ -95,9 +94,8 @@ struct cow_io {
 	u64 first, last, at, locked;
 	struct dm_sync_job job;
 	struct dm_sync_range range;
-	struct dm_sync_save save;
-	DECLARE_BITMAP(bad, COW_CHUNKS);
-	u32 reading, read_nr;
+	u64 chunk;
+	u32 nr, reading, read_nr;
 	int error;
 	blk_status_t status;
 	u8 gen;
@@ -105,6 +103,23 @@ struct cow_io {
 	struct dm_sync_demand demand;
 	struct dm_sync_image *counted;
 };
+
+/**
+ * struct cow_save - a save of a host write: with the pages, as it may outlive the write
+ * @save: the save
+ * @bad: which of its chunks the source could not give
+ * @io: the write, until @done
+ * @job: to give the memory back when the write is gone
+ */
+struct cow_save {
+	struct dm_sync_save save;
+	DECLARE_BITMAP(bad, COW_CHUNKS);
+	struct cow_io *io;
+	struct dm_sync_job job;
+	struct dm_sync_store *store;
+};
+
+static_assert(sizeof(struct cow_save) <= DM_SYNC_JOB_NOTES * sizeof(unsigned long));
 
 /**
  * dm_sync_cow_io_size - what each host bio of the source door carries
@@ -144,7 +159,7 @@ static unsigned int chunk_bytes(const struct dm_sync_store *s)
 static u64 next_unprotected(struct dm_sync_store *s, u64 chunk, u64 last)
 {
 	rcu_read_lock();
-	if (READ_ONCE(s->view.newest))
+	if (READ_ONCE(s->view.newest) && likely(!READ_ONCE(s->hung)))
 		while (chunk <= last && dm_sync_view_protected(&s->view, chunk))
 			chunk++;
 	else
@@ -224,6 +239,8 @@ static void cow_end_save(struct dm_sync_job *job)
 {
 	struct cow_io *io = job_io(job);
 
+	if (io->error == -ECANCELED)
+		dm_sync_job_leave_pages(&io->store->jobs, job);
 	dm_sync_job_free_pages(&io->store->jobs, job);
 	if (io->error == -EAGAIN) {
 		cow_requeue(io);
@@ -233,27 +250,60 @@ static void cow_end_save(struct dm_sync_job *job)
 		cow_wait(io);
 		return;
 	}
-	io->at = io->save.chunk + io->save.nr;
+	io->at = io->chunk + io->nr;
 	cow_locked(job);
 }
 
 /* With commit_lock held.  Unless it is -EAGAIN or -EBUSY no image needs these chunks any more. */
 static void cow_saved(struct dm_sync_save *save, int error)
 {
-	struct cow_io *io = container_of(save, struct cow_io, save);
+	struct cow_io *io = container_of(save, struct cow_save, save)->io;
 
 	io->error = error;
 	dm_sync_job_queue(&io->store->jobs, &io->job, cow_end_save);
 }
 
+static void cow_take_back(struct dm_sync_job *job)
+{
+	struct cow_save *c = container_of(job, struct cow_save, job);
+
+	dm_sync_jobs_take_back(&c->store->jobs,
+			       container_of((void *)c, struct dm_sync_pages, notes));
+}
+
+/**
+ * dm_sync_cow_return - a save whose write has gone on without it is not in use any more
+ * @s: the store
+ * @save: was done with -ECANCELED
+ *
+ * Context: any.
+ */
+void dm_sync_cow_return(struct dm_sync_store *s, struct dm_sync_save *save)
+{
+	struct cow_save *c = container_of(save, struct cow_save, save);
+
+	dm_sync_job_queue(&s->jobs, &c->job, cow_take_back);
+}
+
+static struct cow_save *cow_save_of(struct cow_io *io)
+{
+	return (struct cow_save *)io->job.pages->notes;
+}
+
 static void cow_save(struct cow_io *io)
 {
-	io->save.own = NULL;
-	io->save.yields = true;
-	io->save.bad = io->bad;
-	io->save.pages = io->job.pages->page;
-	io->save.done = cow_saved;
-	dm_sync_store_save(io->store, &io->save);
+	struct cow_save *c = cow_save_of(io);
+
+	c->io = io;
+	c->store = io->store;
+	c->save.chunk = io->chunk;
+	c->save.nr = io->nr;
+	c->save.own = NULL;
+	c->save.yields = true;
+	c->save.bad = c->bad;
+	c->save.pages = io->job.pages->page;
+	c->save.done = cow_saved;
+	dm_sync_store_save(io->store, &c->save);
 }
 
 static void cow_end_read(struct dm_sync_job *job)
@@ -268,10 +318,10 @@ static void cow_end_read(struct dm_sync_job *job)
 		/* Nobody will look at it, and nobody else's data is to get there. */
 		dm_sync_job_write(job, io->reading * chunk_bytes(io->store), NULL,
 				  chunk_bytes(io->store));
-		__set_bit(io->reading, io->bad);
+		__set_bit(io->reading, cow_save_of(io)->bad);
 		io->reading++;
 	}
-	if (io->reading < io->save.nr)
+	if (io->reading < io->nr)
 		cow_read(io);
 	else
 		cow_save(io);
@@ -291,7 +341,7 @@ static void cow_read(struct cow_io *io)
 	struct dm_sync_store *s = io->store;
 	unsigned int offset = io->reading * chunk_bytes(s);
 	unsigned int bytes = io->read_nr * chunk_bytes(s);
-	sector_t sector = (io->save.chunk + io->reading) << s->chunk_shift;
+	sector_t sector = (io->chunk + io->reading) << s->chunk_shift;
 	u64 there = (s->sectors - sector) << SECTOR_SHIFT;
 
 	if (there < bytes) {
@@ -306,9 +356,9 @@ static void cow_have_pages(struct dm_sync_job *job)
 {
 	struct cow_io *io = job_io(job);
 
-	bitmap_zero(io->bad, COW_CHUNKS);
+	bitmap_zero(cow_save_of(io)->bad, COW_CHUNKS);
 	io->reading = 0;
-	io->read_nr = io->save.nr;
+	io->read_nr = io->nr;
 	cow_read(io);
 }
 
@@ -324,9 +374,9 @@ static void cow_locked(struct dm_sync_job *job)
 		dm_sync_job_queue(&s->jobs, job, cow_lock);
 		return;
 	}
-	io->save.chunk = io->at;
-	io->save.nr = unprotected_run(s, io->at, io->locked);
-	dm_sync_job_want_pages(&s->jobs, job, io->save.nr * chunk_bytes(s), cow_have_pages);
+	io->chunk = io->at;
+	io->nr = unprotected_run(s, io->at, io->locked);
+	dm_sync_job_want_pages(&s->jobs, job, io->nr * chunk_bytes(s), cow_have_pages);
 }
 
 static void cow_granted(struct dm_sync_range *r)

@@ -280,6 +280,47 @@ void dm_sync_images_reach(struct dm_sync_store *s, bool answers)
 }
 
 /**
+ * dm_sync_images_lose - all images are lost, in memory
+ * @s: the store; whoever has commit_lock may wait for its device
+ * @reason: enum dm_sync_reason
+ *
+ * The one way to lose an image without commit_lock, for who cannot wait for it. What is
+ * durable, and the view, follow by dm_sync_image_give_up().
+ *
+ * Context: any.
+ */
+void dm_sync_images_lose(struct dm_sync_store *s, u32 reason)
+{
+	struct dm_sync_image *image;
+	unsigned int i;
+
+	rcu_read_lock();	/* an image that is going stays as long as this */
+	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++) {
+		image = READ_ONCE(s->image[i]);
+		if (!image || image->lost || !rcu_access_pointer(image->view))
+			continue;
+		image->lost_reason = reason;
+		WRITE_ONCE(image->lost, true);
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * dm_sync_images_tell_lost - images were lost behind the committer's back
+ * @s: the store
+ *
+ * Context: the conductor.
+ */
+void dm_sync_images_tell_lost(struct dm_sync_store *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++)
+		if (s->image[i] && READ_ONCE(s->image[i]->lost))
+			happened(s->image[i], EVENT_LOST);
+}
+
+/**
  * dm_sync_image_restore_over - the source is restored from this image as far as can be
  * @image: the image
  *

@@ -7,6 +7,8 @@
  * (rule S), which begins when the view has the image. In this order, with what a
  * power cut leaves if it comes after the line and before the next:
  *
+ *	answer		the store is asked, by a read: one that does not answer is not
+ *			to be found out about when the gate is closed
  *	numbers		a generation and an own id that no image had, from those that
  *			the superblock has been ahead of for long. They are wasted.
  *	memory		the image's index; nothing later may fail for want of it
@@ -200,7 +202,7 @@ static struct dm_sync_view_image *new_view(struct dm_sync_store *s)
 	int r;
 
 	mutex_lock(&s->commit_lock);
-	r = dm_sync_store_prepare_ids(s);
+	r = dm_sync_store_check(s) ?: dm_sync_store_prepare_ids(s);
 	if (!r) {
 		generation = dm_sync_store_take_generation(s);
 		own = dm_sync_store_take_own(s);

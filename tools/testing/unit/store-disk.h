@@ -62,6 +62,7 @@ struct block_device {
 	bool off;
 	bool mute;			/* it does not answer: all I/O fails, and does nothing */
 	u32 (*rnd)(u32 n);
+	void (*hang)(void);		/* called when somebody waits for it */
 };
 
 static inline void loose_write(struct block_device *d, const struct bio *bio, bool some)
@@ -153,6 +154,8 @@ static inline void disk_settle(struct block_device *d)
 {
 	struct bio *bio;
 
+	if (d->flying && d->hang)
+		d->hang();
 	while ((bio = d->flying)) {
 		if (bio->next && d->rnd(2)) {
 			d->flying = bio->next;

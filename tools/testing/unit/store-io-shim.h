@@ -48,6 +48,7 @@ typedef struct { s64 counter; } atomic64_t;
 #define __set_bit(n, map)	((map)[(n) / 64] |= 1ul << (n) % 64)
 #define test_bit(n, map)	((map)[(n) / 64] >> (n) % 64 & 1)
 #define IS_ERR_OR_NULL(p)	(!(p))
+#define static_assert(x)	_Static_assert(x, #x)
 
 #define PAGE_SIZE		4096u
 #define offset_in_page(n)	((n) % PAGE_SIZE)
@@ -244,6 +245,7 @@ struct dm_sync_store {
 	struct bio_list held;
 	spinlock_t save_lock;
 	struct list_head waiters;
+	bool hung;
 	void *restore;			/* none goes on */
 	atomic64_t read_bytes;
 };

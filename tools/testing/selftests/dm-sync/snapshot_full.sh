@@ -353,6 +353,45 @@ t_the_store_dies_under_writers()
 	one_instant a
 }
 
+t_a_store_that_does_not_answer()
+{
+	volume hold_max:4
+	create a
+	touch_chunks 3 1
+	dmsetup suspend --noflush --nolockfs "${P}st"
+	# What is saved does not need the store; what is not waits, and not for ever.
+	touch_chunks 3 1
+	read -r begin _ </proc/uptime
+	touch_chunks 5 1
+	read -r end _ </proc/uptime
+	at_least "seconds held" $((${end%.*} - ${begin%.*})) 3
+	lost a "$FAILED"
+	logged "the store does not answer. Its images are lost"
+	unreadable a 5
+	touch_chunks 6 20
+	fill_chunks 30 40
+	dmsetup resume "${P}st"
+	wait_for_resync a
+	keep a
+	touch_chunks 3 30
+	as_kept a
+	again hold_max:4
+	as_kept a
+	dmsio verify "$V" --sectors $((30 * CHUNK)):$CHUNK >/dev/null || fail "a host write is lost"
+}
+
+_resynced()
+{
+	[ "$(message v image resync "$1")" = 0 ]
+}
+
+# wait_for_resync NAME: the store has to be written again for that
+wait_for_resync()
+{
+	until_true 60 _resynced "$1" || fail "$1 cannot be taken anew: $(dmsetup status "${P}v")"
+	fields "v@$1" copy_state=Synchronized reason=none
+}
+
 t_writes_to_the_store_fail()
 {
 	volume
@@ -453,5 +492,5 @@ run_tests t_drop_gives_up_the_oldest_first t_drop_under_writers \
 	t_hold_ended_by_a_setting t_hold_ended_by_a_suspend \
 	t_a_restore_that_needs_more_room_than_there_is t_a_restore_under_a_door_that_is_in_use \
 	t_an_own_write_fails_alone_when_the_store_is_full t_low_water \
-	t_the_store_dies_under_writers t_writes_to_the_store_fail t_reads_of_the_store_fail \
+	t_the_store_dies_under_writers t_a_store_that_does_not_answer t_writes_to_the_store_fail t_reads_of_the_store_fail \
 	t_reads_of_the_source_fail
