@@ -58,6 +58,7 @@
  */
 #include <linux/crc32c.h>
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -270,6 +271,7 @@ static void data_endio(struct bio *bio)
 
 	if (bio->bi_status)
 		WRITE_ONCE(b->status, bio->bi_status);
+	WRITE_ONCE(b->store->beat, jiffies);	/* it lives: see dm-sync-patience.c */
 	bio_put(bio);
 	data_put(b);
 }

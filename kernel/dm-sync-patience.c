@@ -4,7 +4,8 @@
  *
  * A host write waits for what it changes to be saved. If the store's device neither does that
  * nor fails, the committer waits for it, and the write with it. Here is what ends that: after
- * hold_max without a step of the committer, host writes go on unsaved, and all images are lost.
+ * hold_max without a step of the committer, or data of a batch that arrived, host writes go on
+ * unsaved, and all images are lost. A device that is only slow shows one or the other in that time.
  * "The source never stops because of its images" stands above the images.
  *
  * What happens then, in this order:
