@@ -86,6 +86,7 @@
  * @error: of the save
  * @gen: of the gate
  * @gated: it is in the gate
+ * @waited: for space, and it was not seen yet whether it still needs some
  * @demand: chunks that have to be restored first
  * @counted: of a read: the image that it reads, in place of a source being restored
  */
@@ -99,7 +100,7 @@ struct cow_io {
 	int error;
 	blk_status_t status;
 	u8 gen;
-	bool gated;
+	bool gated, waited;
 	struct dm_sync_demand demand;
 	struct dm_sync_image *counted;
 };
@@ -210,6 +211,8 @@ static void cow_wait(struct cow_io *io)
 	unsigned long flags;
 
 	cow_unlock(io);
+	io->waited = true;
+	atomic_inc(&s->nr_waiting);
 	spin_lock_irqsave(&s->save_lock, flags);
 	list_add_tail(&io->job.list, &s->waiters);
 	spin_unlock_irqrestore(&s->save_lock, flags);
@@ -290,8 +293,17 @@ static struct cow_save *cow_save_of(struct cow_io *io)
 	return (struct cow_save *)io->job.pages->notes;
 }
 
+/* Who has waited for space comes to the committer again, or does not have to. */
+static void cow_decided(struct dm_sync_store *s)
+{
+	atomic_dec(&s->nr_waiting);
+	dm_sync_store_kick(s);
+}
+
 static void cow_save(struct cow_io *io)
 {
+	struct dm_sync_store *s = io->store;
+	bool waited = io->waited;
 	struct cow_save *c = cow_save_of(io);
 
 	c->io = io;
@@ -303,7 +315,10 @@ static void cow_save(struct cow_io *io)
 	c->save.bad = c->bad;
 	c->save.pages = io->job.pages->page;
 	c->save.done = cow_saved;
-	dm_sync_store_save(io->store, &c->save);
+	io->waited = false;
+	dm_sync_store_save(s, &c->save);
+	if (unlikely(waited))
+		cow_decided(s);
 }
 
 static void cow_end_read(struct dm_sync_job *job)
@@ -394,6 +409,8 @@ static void cow_lock(struct dm_sync_job *job)
 
 	io->at = next_unprotected(s, io->at, io->last);
 	if (io->at > io->last) {
+		if (unlikely(io->waited))
+			cow_decided(s);
 		dm_submit_bio_remap(bio_of(io), NULL);
 		return;
 	}
@@ -534,6 +551,7 @@ int dm_sync_cow_map(struct dm_sync_store *s, struct dm_target *ti, struct bio *b
 		       dm_sync_restore_read(s, bio, &io->counted) : DM_MAPIO_REMAPPED;
 	io->store = s;
 	io->job.pages = NULL;
+	io->waited = false;
 	set_chunks(io, bio);
 	return cow_start(io) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 }

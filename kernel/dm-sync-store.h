@@ -238,6 +238,7 @@ struct dm_sync_store {
 	struct work_struct commit_work;
 	struct bio_set commit_bs;
 	struct list_head waiters;	/* jobs whose saves yielded; save_lock */
+	atomic_t nr_waiting;		/* those, and woken ones that may have to save still */
 
 	/* dm-sync-patience.c; save_lock */
 	struct timer_list patience;

@@ -26,6 +26,7 @@ typedef struct { s64 counter; } atomic64_t;
 #define spin_lock_irq(l)	pthread_mutex_lock(l)
 #define spin_unlock_irq(l)	pthread_mutex_unlock(l)
 #define atomic_inc(a)		((a)->counter++)
+#define atomic_dec(a)		((a)->counter--)
 #define atomic_read(a)		((a)->counter)
 #define atomic_dec_and_test(a)	(!--(a)->counter)
 #define atomic64_add(v, a)	((a)->counter += (v))
@@ -245,6 +246,7 @@ struct dm_sync_store {
 	struct bio_list held;
 	spinlock_t save_lock;
 	struct list_head waiters;
+	atomic_t nr_waiting;
 	bool hung;
 	void *restore;			/* none goes on */
 	atomic64_t read_bytes;

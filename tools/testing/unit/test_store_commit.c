@@ -494,6 +494,7 @@ static void source_done(struct dm_sync_save *save, int error)
 	check(store.commit_lock.held, "no lock");
 	if (error == -EBUSY) {
 		list_add_tail(&w->wait, &store.waiters);
+		atomic_inc(&store.nr_waiting);
 		dm_sync_store_kick(&store);
 		yielded++;
 		return;
@@ -526,8 +527,10 @@ void dm_sync_cow_wake(struct dm_sync_store *s)
 	LIST_HEAD(waiters);
 
 	list_splice_init(&s->waiters, &waiters);
-	list_for_each_entry_safe(w, next, &waiters, wait)
+	list_for_each_entry_safe(w, next, &waiters, wait) {
 		dm_sync_store_save(s, &w->save);
+		atomic_dec(&s->nr_waiting);
+	}
 }
 
 /* What waits is gone with the machine. */
@@ -538,6 +541,7 @@ static void forget_waiters(void)
 	list_for_each_entry_safe(w, next, &store.waiters, wait)
 		write_over(w, -EAGAIN);
 	INIT_LIST_HEAD(&store.waiters);
+	atomic_set(&store.nr_waiting, 0);
 }
 
 static void host_writes(void)

@@ -564,6 +564,7 @@ static bool commit_begin(void)
 {
 	struct dm_sync_save *save = list_first_entry_or_null(&saves, struct dm_sync_save, list);
 
+	expect(atomic_read(&store.nr_waiting) || list_empty(&store.waiters), "waiters are counted");
 	if (!list_empty(&store.waiters) && (!save || !rnd(6))) {
 		dm_sync_cow_wake(&store);
 		return true;

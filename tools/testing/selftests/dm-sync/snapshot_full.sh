@@ -171,6 +171,24 @@ t_hold_ended_by_deleting_an_image()
 	equal "used" "$(used)" $((SLOTS - 10 + 1))
 }
 
+# Nobody needs what waits to be saved, so it needs no space.
+t_hold_ended_by_deleting_all_images()
+{
+	nearly_full on_full:hold hold_max:600
+	waiting "$SLOTS"
+	delete c b
+	space_becomes full
+	kill -0 $WRITER || fail "the write did not wait"
+	delete a
+	passed
+	space_becomes ok
+	used_becomes 0
+	create d
+	keep d
+	touch_chunks 0 10
+	as_kept d
+}
+
 # Even of the very chunk that a write waits to have saved: the source still has it.
 t_images_are_read_while_writes_wait_for_space()
 {
@@ -487,7 +505,8 @@ t_reads_of_the_source_fail()
 }
 
 run_tests t_drop_gives_up_the_oldest_first t_drop_under_writers \
-	t_hold_ended_by_deleting_an_image t_images_are_read_while_writes_wait_for_space \
+	t_hold_ended_by_deleting_an_image t_hold_ended_by_deleting_all_images \
+	t_images_are_read_while_writes_wait_for_space \
 	t_hold_ended_by_growth t_hold_ended_by_its_deadline \
 	t_hold_ended_by_a_setting t_hold_ended_by_a_suspend \
 	t_a_restore_that_needs_more_room_than_there_is t_a_restore_under_a_door_that_is_in_use \
