@@ -479,6 +479,7 @@ static void set_one(struct dm_sync_store *s, struct dm_sync_config *c,
 		break;
 	case DM_SYNC_SETTING_ON_FULL:
 		WRITE_ONCE(c->on_full, value);
+		WRITE_ONCE(s->on_full, value);
 		break;
 	default:
 		break;
@@ -777,6 +778,7 @@ static void set_live(struct dm_sync_store *s, bool live)
 	if (live) {
 		s->hold_max = s->config->hold_max;
 		s->rate = s->config->rate;
+		s->on_full = s->config->on_full;
 	}
 	spin_unlock_irq(&s->io_lock);
 	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++) {

@@ -277,6 +277,7 @@ struct dm_sync_store {
 	struct kobject *dir, *images_dir;	/* dm-sync/ and dm-sync/images/ */
 	u32 hold_max;			/* as @config has them, for whoever asks; io_lock */
 	u64 rate;
+	u8 on_full;
 
 	/* host I/O */
 	struct dm_sync_gate gate;
