@@ -574,6 +574,8 @@ int dm_sync_cow_end_io(struct dm_sync_store *s, struct bio *bio, blk_status_t *e
 		dm_sync_gate_leave(&s->gate, io->gen);
 	}
 	if (unlikely(io->counted)) {
+		if (*error)
+			dm_sync_store_suspect(s, false);
 		dm_sync_restore_read_end(io->counted);
 		io->counted = NULL;
 	}
