@@ -120,7 +120,7 @@ struct cow_save {
 	struct dm_sync_store *store;
 };
 
-static_assert(sizeof(struct cow_save) <= DM_SYNC_JOB_NOTES * sizeof(unsigned long));
+static_assert(sizeof(struct cow_save) <= DM_SYNC_JOB_NOTES * sizeof(u64));
 
 /**
  * dm_sync_cow_io_size - what each host bio of the source door carries

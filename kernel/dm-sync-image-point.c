@@ -127,6 +127,9 @@ static int establish(struct dm_sync_image *image, struct dm_sync_view_image **vi
 	struct dm_sync_store *s = image->store;
 	int r;
 
+	/* Writes go unsaved since it did not answer, until the committer has come by. */
+	if (READ_ONCE(s->hung))
+		return -EIO;
 	r = dm_sync_image_record_point(image, new->generation, new->own_id, step);
 	if (r)
 		return r;

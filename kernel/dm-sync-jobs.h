@@ -12,7 +12,7 @@
 
 #define DM_SYNC_JOB_BYTES	(1u << 20)	/* the most that one job may ask for */
 #define DM_SYNC_JOBS_BYTES	(32u << 20)	/* the most that all have at once */
-#define DM_SYNC_JOB_NOTES	24u		/* words that go with a job's memory */
+#define DM_SYNC_JOB_NOTES	24u		/* u64 that go with a job's memory */
 
 /**
  * struct dm_sync_pages - memory of a job, and a bio that fills it
@@ -25,7 +25,7 @@ struct dm_sync_pages {
 	unsigned int nr;
 	struct bio bio;
 	struct bio_vec *vecs;
-	unsigned long notes[DM_SYNC_JOB_NOTES];
+	u64 notes[DM_SYNC_JOB_NOTES];
 	struct page *page[];
 };
 
