@@ -487,6 +487,7 @@ static void write_save(struct image_io *io)
 	io->save.nr = 1;
 	io->save.bad = &io->bad;
 	io->save.own = image_of(io);
+	io->save.yields = false;
 	io->save.pages = io->job.pages->page;
 	io->save.done = write_saved;
 	dm_sync_store_save(store_of(io), &io->save);
@@ -644,6 +645,7 @@ static int write_tell(struct image_io *io)
 	uncount(image_of(io), &image_of(io)->own_writes);
 	io->save.chunk = io->save.nr = 0;
 	io->save.own = image_of(io);
+	io->save.yields = false;
 	io->save.done = write_tell_done;
 	dm_sync_store_save(store_of(io), &io->save);
 	return DM_MAPIO_SUBMITTED;

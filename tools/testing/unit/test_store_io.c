@@ -315,6 +315,7 @@ static struct host_io *host_prepare(struct shown *x, blk_opf_t op, sector_t star
 	if (h == hosts + HOSTS)
 		return NULL;
 	memset(h, 0, sizeof(*h));
+	memset(h->per_io, 0xa5, sizeof(h->per_io));
 	h->busy = true;
 	h->image = x;
 	h->start = start;
@@ -571,6 +572,7 @@ static bool commit_begin(void)
 	}
 	if (!save)
 		return false;
+	expect(!save->own || !save->yields, "an own write does not yield");
 	if (save->yields && !rnd(8)) {
 		yielded++;
 		end_save(save, -EBUSY);
