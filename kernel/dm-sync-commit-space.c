@@ -143,8 +143,10 @@ void dm_sync_store_probe_soon(struct dm_sync_store *s)
 /* The record first, which is durable when this returns; then nobody needs its chunks. */
 static void give_up(struct dm_sync_store *s, struct dm_sync_image *image, u32 reason)
 {
+	bool away = dm_sync_patience_away(s, true);
 	int r = dm_sync_image_give_up(s, image, reason);
 
+	dm_sync_patience_away(s, away);
 	if (r)
 		DMERR("%s: image %s is lost, but that could not be written: %d. It must not be used if the machine stops before it is",
 		      s->name, image->name, r);
@@ -231,15 +233,13 @@ static bool may_hold(struct dm_sync_store *s)
  * freed, images have gone and need nothing, the store has grown, or nobody is to wait.
  *
  * Context: commit_lock held.
- * Return: true when some wait, or have been told to try.
+ * Return: true when some wait, or have been told to try and will kick.
  */
 bool dm_sync_space_wait(struct dm_sync_store *s)
 {
 	bool any;
 
-	spin_lock_irq(&s->save_lock);
-	any = !list_empty(&s->waiters);
-	spin_unlock_irq(&s->save_lock);
+	any = atomic_read(&s->nr_waiting);
 	if (any && (!s->full || !may_hold(s) || s->view.dying || s->slots.used < s->full_used ||
 		    s->layout.nr_slots > s->full_slots || s->view.nr_images != s->full_images))
 		dm_sync_cow_wake(s);

@@ -7,6 +7,8 @@
  * (rule S), which begins when the view has the image. In this order, with what a
  * power cut leaves if it comes after the line and before the next:
  *
+ *	answer		the store is asked, by a read: one that does not answer is not
+ *			to be found out about when the gate is closed
  *	numbers		a generation and an own id that no image had, from those that
  *			the superblock has been ahead of for long. They are wasted.
  *	memory		the image's index; nothing later may fail for want of it
@@ -130,6 +132,9 @@ static int establish(struct dm_sync_image *image, struct dm_sync_view_image **vi
 	struct dm_sync_store *s = image->store;
 	int r;
 
+	/* Writes go unsaved since it did not answer, until the committer has come by. */
+	if (READ_ONCE(s->hung))
+		return -EIO;
 	r = dm_sync_image_record_point(image, new->generation, new->own_id, step);
 	if (r)
 		return r;
@@ -205,7 +210,7 @@ static struct dm_sync_view_image *new_view(struct dm_sync_store *s)
 	int r;
 
 	mutex_lock(&s->commit_lock);
-	r = dm_sync_store_prepare_ids(s);
+	r = dm_sync_store_check(s) ?: dm_sync_store_prepare_ids(s);
 	if (!r) {
 		generation = dm_sync_store_take_generation(s);
 		own = dm_sync_store_take_own(s);

@@ -38,10 +38,10 @@
  *
  * What the host may find strange. Two things are refused without force. A door that somebody has
  * for himself, a file system or another device, has memory of the source that nobody can take
- * back. And when the store has less room than what the source loses by the restore would
- * take, images are going to be given up for it, as for any other write; which is foreseen here,
- * and logged if it is wanted all the same. Whoever reads the door through the page cache
- * otherwise is served: what was dirty is written first, by what freezes file systems, unless
+ * back. And, with on_full:drop, when the store has less room than what the source loses by the
+ * restore would take, images are going to be given up for it, as for any other write; which is
+ * foreseen here, and logged if it is wanted all the same. Whoever reads the door through the page
+ * cache otherwise is served: what was dirty is written first, by what freezes file systems, unless
  * writes are held for an image that is Suspended; and what was read is dropped as soon as hosts
  * meet something else, at the beginning and when it breaks off. A page that is mapped, or is
  * being read at that moment, may stay what it was.
@@ -341,7 +341,8 @@ int dm_sync_restore_may(struct dm_sync_image *image, const char **why)
 		*why = "the source door is mounted, or another device is on it";
 		return -EBUSY;
 	}
-	if (is_tight(image, false)) {
+	/* With on_full:hold writes wait first, and that is told. */
+	if (READ_ONCE(image->store->on_full) == DM_SYNC_ON_FULL_DROP && is_tight(image, false)) {
 		*why = "the store has too little room: images would be given up for this";
 		return -ENOSPC;
 	}

@@ -315,6 +315,7 @@ static struct host_io *host_prepare(struct shown *x, blk_opf_t op, sector_t star
 	if (h == hosts + HOSTS)
 		return NULL;
 	memset(h, 0, sizeof(*h));
+	memset(h->per_io, 0xa5, sizeof(h->per_io));
 	h->busy = true;
 	h->image = x;
 	h->start = start;
@@ -564,12 +565,14 @@ static bool commit_begin(void)
 {
 	struct dm_sync_save *save = list_first_entry_or_null(&saves, struct dm_sync_save, list);
 
+	expect(atomic_read(&store.nr_waiting) || list_empty(&store.waiters), "waiters are counted");
 	if (!list_empty(&store.waiters) && (!save || !rnd(6))) {
 		dm_sync_cow_wake(&store);
 		return true;
 	}
 	if (!save)
 		return false;
+	expect(!save->own || !save->yields, "an own write does not yield");
 	if (save->yields && !rnd(8)) {
 		yielded++;
 		end_save(save, -EBUSY);
