@@ -159,6 +159,7 @@ enum { DM_SYNC_PROGRESS_STATUS_COMPLETED = 2, DM_SYNC_PROGRESS_STATUS_RESTORING 
 enum { DM_SYNC_REASON_NONE, DM_SYNC_REASON_RESTORE_INCOMPLETE };
 enum { DM_SYNC_EVENT_CAUSE_ERROR, DM_SYNC_EVENT_CAUSE_COMPLETED };
 enum { DM_SYNC_OPERATION_RESTORE = 15 };
+enum { DM_SYNC_ON_FULL_DROP };
 enum dm_sync_found {
 	DM_SYNC_FOUND_SOURCE,
 	DM_SYNC_FOUND_SLOT,
@@ -233,6 +234,7 @@ struct dm_sync_store {
 	struct workqueue_struct *restore_wq;
 	void *ranges;
 	u64 rate;
+	u8 on_full;
 	atomic64_t read_bytes;
 };
 
