@@ -45,9 +45,10 @@
  * about (r->runs, r->settling); who asks, asks under that lock.
  *
  * A chunk that cannot be restored, because its slot cannot be read, or is BAD, or the
- * source cannot be written, stays marked and is counted. While the restore goes on its
- * reads fail, and writes to it do: nobody knows what it should hold. When all others are
- * there, the restore has broken off: see dm-sync-restore-life.c.
+ * source cannot be written, stays marked and is counted; so do those copied before a flush
+ * of the source that failed. While the restore goes on, reads of what cannot be read fail,
+ * and writes to all of these do. When all others are there, the restore has broken off: see
+ * dm-sync-restore-life.c.
  *
  * Who waits for whom. The worker holds r->apply over the copy, flush and clear, and waits
  * for devices then. Without it, it waits for a range and the committer, who waits for
