@@ -352,8 +352,9 @@ counted()
 # counts SOURCE STORE FLUSHES IMAGES: exact I/O of first write, overwrite, read
 counts()
 {
-	CS=$1 CT=$2 S=$1 ST=$2 N=8192
-	[ -n "$(disk_stat "$1" flushes)" ] || skip "this kernel does not count flushes"
+	S=$1 ST=$2 N=8192
+	CS=/dev/$(kname "$S") CT=/dev/$(kname "$ST")
+	[ -n "$(disk_stat "$CS" flushes)" ] || skip "this kernel does not count flushes"
 	blank "$ST"
 	calibrate
 	store
