@@ -69,6 +69,9 @@ t_from_any_image()
 {
 	volume
 	moments a b c
+	# For the newest nothing has been saved: a restore has to, like any other write.
+	create d
+	keep d
 	for name in b c a; do
 		when=$(f v@$name sync_time)
 		different "$S" "$TMP/$name.kept"
@@ -76,14 +79,14 @@ t_from_any_image()
 		restored $name
 		fields v@$name "sync_time=$when"
 		source_is "$TMP/$name.kept"
-		as_kept a b c
+		as_kept a b c d
 	done
 	again
-	as_kept a b c
+	as_kept a b c d
 	source_is "$TMP/a.kept"
 	dmsio fill "$V" --sectors 100:3000 >/dev/null
-	as_kept a b c
-	delete b a c
+	as_kept a b c d
+	delete b a d c
 	used_becomes 0
 }
 
