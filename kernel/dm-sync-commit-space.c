@@ -123,6 +123,17 @@ void dm_sync_space_watch(struct dm_sync_store *s)
 void dm_sync_store_failed(struct dm_sync_store *s, int error)
 {
 	s->failed = error;
+	dm_sync_store_probe_soon(s);
+}
+
+/**
+ * dm_sync_store_probe_soon - have the store asked, and again until it answers
+ * @s: the store, failed or ailing
+ *
+ * Context: commit_lock held.
+ */
+void dm_sync_store_probe_soon(struct dm_sync_store *s)
+{
 	s->probe_seconds = PROBE_FIRST;
 	queue_delayed_work(s->io_wq, &s->probe_work, PROBE_FIRST * HZ);
 }
@@ -334,7 +345,7 @@ static void do_probe(struct work_struct *work)
 					       probe_work);
 
 	mutex_lock(&s->commit_lock);
-	if (s->armed && dm_sync_store_revive(s)) {
+	if (s->armed && (dm_sync_store_revive(s) ?: dm_sync_store_ask(s))) {
 		s->probe_seconds = min(2 * s->probe_seconds, PROBE_LAST);
 		queue_delayed_work(s->io_wq, &s->probe_work, s->probe_seconds * HZ);
 	}
@@ -349,6 +360,7 @@ static void do_probe(struct work_struct *work)
  */
 void dm_sync_store_stop_timers(struct dm_sync_store *s)
 {
+	dm_sync_store_health_stop(s);
 	cancel_delayed_work_sync(&s->full_work);
 	cancel_delayed_work_sync(&s->probe_work);
 }
@@ -362,8 +374,8 @@ void dm_sync_store_stop_timers(struct dm_sync_store *s)
 void dm_sync_store_start_timers(struct dm_sync_store *s)
 {
 	mutex_lock(&s->commit_lock);
-	if (s->failed)
-		dm_sync_store_failed(s, s->failed);
+	if (s->failed || s->ailing)
+		dm_sync_store_probe_soon(s);
 	mutex_unlock(&s->commit_lock);
 }
 
@@ -377,4 +389,5 @@ void dm_sync_space_init(struct dm_sync_store *s)
 {
 	INIT_DELAYED_WORK(&s->full_work, do_full);
 	INIT_DELAYED_WORK(&s->probe_work, do_probe);
+	dm_sync_store_health_init(s);
 }

@@ -26,7 +26,12 @@
  *    there.
  *
  * An own write's data changes in place later on, so it has no checksum: the data is made
- * durable first, in slots that no entry names, then the block.
+ * durable first, in slots that no entry names, then the block. Before both comes the
+ * image's record, once: it says "written" (E11). A power cut after that leaves an image
+ * that is Skewed and may have no own write; the other way round it would leave one that
+ * shows what was never acknowledged, and calls itself as of its point in time. The load
+ * cannot tell that afterwards: an image from which the source was restored, own writes and
+ * all, has own entries and is not written, either.
  *
  * A batch that failed may be on the disk whole, in part, or later. Its number must not
  * be followed by another one while that is so: a later batch would make the load take it
@@ -133,6 +138,12 @@ static struct dm_sync_view_image *own_view(struct dm_sync_store *s, struct dm_sy
 	return rcu_dereference_protected(save->own->view, lockdep_is_held(&s->commit_lock));
 }
 
+/* Its image is lost, or is being deleted by force: then what it has in a slot is no use. */
+static bool own_is_late(struct dm_sync_store *s, struct dm_sync_save *save)
+{
+	return save->own && (save->own->lost || !own_view(s, save));
+}
+
 /* Saved, or not needed any more. The view knows, so nothing else has to. */
 static bool settled(struct dm_sync_store *s, struct dm_sync_save *save, u32 i)
 {
@@ -147,7 +158,7 @@ static void end_settled(struct dm_sync_store *s)
 	struct dm_sync_save *save;
 
 	while ((save = next_save(s, NULL))) {
-		if (save->own && !own_view(s, save)) {
+		if (own_is_late(s, save)) {
 			dm_sync_save_end(s, save, -EIO);
 			continue;
 		}
@@ -176,7 +187,7 @@ static u32 collect(struct dm_sync_store *s, bool own)
 	u32 n = 0, i;
 
 	for (; save && !save->own == !own; save = next_save(s, save)) {
-		if (own && !own_view(s, save))
+		if (own_is_late(s, save))
 			break;
 		for (i = save->saved; i < save->nr; i++) {
 			if (settled(s, save, i))
@@ -417,11 +428,24 @@ int dm_sync_store_rewrite(struct dm_sync_store *s)
  * A batch
  *--------------------------------------------------------------*/
 
+/* The records of all images that own writes are of say so. */
+static int tell_written(struct dm_sync_store *s, struct batch *b)
+{
+	int r = 0;
+	u32 i;
+
+	for (i = 0; i < b->nr && !r; i++)
+		r = dm_sync_image_written(s->items[i].save->own);
+	return r;
+}
+
 /* Own writes: the data has to be durable before an entry names it. */
 static int write_own_data(struct dm_sync_store *s, struct batch *b)
 {
-	int r;
+	int r = tell_written(s, b);
 
+	if (r)
+		return r;
 	issue_data(b);
 	r = wait_data(b);
 	return r ?: flush(s);
@@ -520,6 +544,8 @@ static void give_up_chunks(struct dm_sync_store *s, bool own, int error)
 
 	if (own)
 		dm_sync_saves_end(s, true, error);
+	if (own && !dead)
+		dm_sync_store_suspect(s, true);
 	if (!own || dead)
 		dm_sync_space_fail(s, error);
 }

@@ -43,6 +43,8 @@ enum image_event {
 	EVENT_LOST,
 	EVENT_WRITTEN,
 	EVENT_RESTORED,
+	EVENT_GONE,
+	EVENT_BACK,
 	EVENT_SPACE,		/* the first of them all: EVENT_SPACE + enum dm_sync_space */
 };
 
@@ -212,7 +214,7 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
  * the two together are read as Skewed.
  *
  * Context: commit_lock held; waits for I/O the first time.
- * Return: 0 and the write may be acknowledged, or a negative errno.
+ * Return: 0 and the write may become durable, or a negative errno.
  */
 int dm_sync_image_written(struct dm_sync_image *image)
 {
@@ -255,6 +257,27 @@ void dm_sync_images_space(struct dm_sync_store *s, enum dm_sync_space what)
 }
 
 /**
+ * dm_sync_images_reach - the store's device does not answer any more, or does again
+ * @s: the store
+ * @answers: it does
+ *
+ * Context: commit_lock held; does not sleep.
+ */
+void dm_sync_images_reach(struct dm_sync_store *s, bool answers)
+{
+	struct dm_sync_image *image;
+	unsigned int i;
+
+	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++) {
+		image = s->image[i];
+		if (!image)
+			continue;
+		clear_bit(answers ? EVENT_GONE : EVENT_BACK, &image->events);
+		happened(image, answers ? EVENT_BACK : EVENT_GONE);
+	}
+}
+
+/**
  * dm_sync_image_restore_over - the source is restored from this image as far as can be
  * @image: the image
  *
@@ -288,6 +311,38 @@ static void tell_written(struct dm_sync_image *image)
 	if (READ_ONCE(image->written) && next_step(image, DM_SYNC_EV_REPLICA_WRITTEN, &to))
 		dm_sync_publish(&image->pair, &to, DM_SYNC_EVENT_CAUSE_HOST, 0,
 				DM_SYNC_REASON_NONE);
+}
+
+/*
+ * The store does not answer. One that the source is restored from is left alone: what cannot
+ * be restored ends that (dm-sync-restore-life.c).
+ */
+static void tell_gone(struct dm_sync_image *image)
+{
+	struct dm_sync_step to;
+
+	if (READ_ONCE(image->lost) || dm_sync_restore_is_from(image->store, image) ||
+	    !next_step(image, DM_SYNC_EV_REPLICA_ERROR, &to))
+		return;
+	spin_lock_irq(&image->pair.lock);
+	image->pair.facts.was_synced = true;
+	spin_unlock_irq(&image->pair.lock);
+	dm_sync_publish(&image->pair, &to, DM_SYNC_EVENT_CAUSE_ERROR, 0,
+			DM_SYNC_REASON_REPLICA_READ_ERROR);
+}
+
+/* It answers: whoever was Broken for that, and for nothing else, is what it was. */
+static void tell_back(struct dm_sync_image *image)
+{
+	struct dm_sync_step to;
+
+	if (READ_ONCE(image->lost) || !next_step(image, DM_SYNC_EV_REPLICA_RETURNED, &to))
+		return;
+	spin_lock_irq(&image->pair.lock);
+	image->pair.facts.was_synced = false;
+	spin_unlock_irq(&image->pair.lock);
+	dm_sync_publish(&image->pair, &to, DM_SYNC_EVENT_CAUSE_RECOVERY, 0,
+			DM_SYNC_REASON_REPLICA_RETURNED);
 }
 
 /* The record is for whoever comes after a crash; the state itself needs none. */
@@ -360,6 +415,10 @@ static void do_events(struct work_struct *work)
 		tell_written(image);
 	if (pending(image, EVENT_RESTORED))
 		dm_sync_restore_finish(image);
+	if (pending(image, EVENT_GONE))
+		tell_gone(image);
+	if (pending(image, EVENT_BACK))
+		tell_back(image);
 	if (pending(image, EVENT_SPACE + DM_SYNC_SPACE_HOLD))
 		tell_hold(image);
 	if (pending(image, EVENT_SPACE + DM_SYNC_SPACE_GO))

@@ -83,6 +83,7 @@
  * @status: of what it waited for
  * @counted: in door_users
  * @own: in own_writes
+ * @at: where it, or what it waited for, went to
  * @has_source_range: it is held, or waited for
  * @has_own_range: likewise
  */
@@ -94,6 +95,7 @@ struct image_io {
 	unsigned long bad;
 	u64 chunk;
 	blk_status_t status;
+	enum { AT_NOTHING, AT_SOURCE, AT_STORE } at;
 	bool counted, own, has_source_range, has_own_range;
 };
 
@@ -197,6 +199,19 @@ static void give_source_range(struct image_io *io)
 	dm_sync_range_unlock(store_of(io)->ranges, &io->source_range);
 }
 
+/* A device failed it: is it gone? (E3) */
+static void blame(struct image_io *io)
+{
+	struct dm_sync_image *image = image_of(io);
+
+	if (io->at == AT_SOURCE)
+		atomic64_inc(&image->source_errors);
+	if (io->at != AT_STORE)
+		return;
+	atomic64_inc(&image->store_errors);
+	dm_sync_store_suspect(image->store, op_is_write(bio_op(bio_of(io))));
+}
+
 /**
  * dm_sync_image_end_io - a host bio of an image's door is over
  * @bio: the bio
@@ -210,6 +225,8 @@ int dm_sync_image_end_io(struct bio *bio, blk_status_t *error)
 	struct image_io *io = io_of(bio);
 	struct dm_sync_image *image = image_of(io);
 
+	if (unlikely(*error))
+		blame(io);
 	/* What it read may be anything; what it wrote is lost, too. */
 	if (unlikely(READ_ONCE(image->lost)) && !*error)
 		*error = BLK_STS_IOERR;
@@ -311,7 +328,11 @@ static bool find(struct image_io *io, struct place *p)
 
 static void aim(struct image_io *io, struct bio *bio, const struct place *p)
 {
-	bio_set_dev(bio, in_slot(p->found) ? io->door->store : io->door->source);
+	bool slot = in_slot(p->found);
+
+	/* Of several parts, one is enough to have the store asked. */
+	io->at = slot || io->at == AT_STORE ? AT_STORE : AT_SOURCE;
+	bio_set_dev(bio, slot ? io->door->store : io->door->source);
 	bio->bi_iter.bi_sector = p->sector;
 }
 
@@ -401,13 +422,11 @@ static void write_end(struct dm_sync_job *job)
 	finish(io, io->status);
 }
 
-/* With commit_lock held, as the record wants it: no end of a host bio here. */
+/* With commit_lock held: no end of a host bio here. */
 static void write_saved(struct dm_sync_save *save, int error)
 {
 	struct image_io *io = container_of(save, struct image_io, save);
 
-	if (!error)
-		error = dm_sync_image_written(image_of(io));
 	io->status = errno_to_blk_status(error);
 	dm_sync_job_queue(&store_of(io)->jobs, &io->job, write_end);
 }
@@ -438,6 +457,7 @@ static void overlay(struct image_io *io)
 static void write_save(struct image_io *io)
 {
 	overlay(io);
+	io->at = AT_NOTHING;		/* the committer blames whom it has to */
 	io->bad = 0;
 	io->save.chunk = io->chunk;
 	io->save.nr = 1;
@@ -502,7 +522,8 @@ static void write_have_pages(struct dm_sync_job *job)
 	}
 	/* The place is that of the bio's first sector; the chunk begins before it. */
 	p.sector -= bio_of(io)->bi_iter.bi_sector - (io->chunk << s->chunk_shift);
-	dm_sync_job_read(job, in_slot(p.found) ? io->door->store : io->door->source, p.sector,
+	io->at = in_slot(p.found) ? AT_STORE : AT_SOURCE;
+	dm_sync_job_read(job, io->at == AT_STORE ? io->door->store : io->door->source, p.sector,
 			 0, there << SECTOR_SHIFT, write_read_done);
 }
 
@@ -655,6 +676,7 @@ static int image_start(struct image_io *io, bool mapping)
 		return write_start(io, mapping);
 	if (bio_sectors(bio))
 		return read_start(io, mapping);
+	io->at = AT_STORE;
 	bio_set_dev(bio, io->door->store);
 	return DM_MAPIO_REMAPPED;
 }
@@ -675,6 +697,7 @@ int dm_sync_image_map(struct dm_sync_image_door *d, struct dm_target *ti, struct
 
 	io->door = d;
 	io->job.pages = NULL;
+	io->at = AT_NOTHING;
 	io->own = io->has_source_range = io->has_own_range = false;
 	if (!(bio->bi_opf & REQ_PREFLUSH))
 		bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);

@@ -256,6 +256,19 @@ static void recover_restore(struct dm_sync_image *image)
 	state->requested = DM_SYNC_COPY_STATE_SYNCHRONIZED;
 }
 
+/* That it can be loaded is the answer that a store which was out of reach owed (E4). */
+static void recover_reach(struct dm_sync_image *image)
+{
+	if (image->lost || image->pair.state.copy_state != DM_SYNC_COPY_STATE_BROKEN)
+		return;
+	apply_event(image, DM_SYNC_EV_REPLICA_RETURNED);
+	if (image->pair.state.copy_state == DM_SYNC_COPY_STATE_BROKEN)
+		return;
+	image->pair.facts.was_synced = false;
+	image->pair.reason = DM_SYNC_REASON_REPLICA_RETURNED;
+	image->pair.reason_time = dm_sync_now();
+}
+
 /* What a crash, or a shutdown, leaves of the state. Held writes were never acknowledged. */
 static void recover_state(struct dm_sync_image *image)
 {
@@ -269,6 +282,7 @@ static void recover_state(struct dm_sync_image *image)
 	}
 	recover_restore(image);
 	apply_event(image, DM_SYNC_EV_CRASH_RECOVERY);
+	recover_reach(image);
 	image->hold_released = image->pair.state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED;
 	image->by_full = image->hold_released &&
 			 image->pair.reason == DM_SYNC_REASON_STORE_FULL;
@@ -403,11 +417,12 @@ static void image_info(struct dm_sync_pair *pair, const struct dm_sync_facts *f,
 	strscpy(info->image, image->name, sizeof(info->image));
 	info->pause_ns = image->pause_ns;
 	info->rpo_objective = DM_SYNC_NULL;
-	info->replica_type = dm_sync_derive_replica_type(&pair->state);
 	info->percent = dm_sync_derive_percent(&pair->state, f, image->store->layout.nr_chunks,
 					       dm_sync_restore_left(image));
 	info->allowed &= dm_sync_image_operations();
 	info->allowed_force &= dm_sync_image_operations();
+	info->source_errors = atomic64_read(&image->source_errors);
+	info->replica_errors = atomic64_read(&image->store_errors);
 	info_store(image->store, info);
 	info_view(image, info);
 	if (pair->state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED)

@@ -310,7 +310,6 @@ static void info_class(struct dm_sync_mirror *m, const struct dm_sync_facts *f,
 
 	info->percent = dm_sync_derive_percent(&m->pair.state, f, m->nr_regions,
 					       m->loaded ? marked_regions(m) : m->nr_regions);
-	info->replica_type = DM_SYNC_REPLICA_TYPE_FULL_COPY;
 	info->rpo_objective = m->is_clone ? DM_SYNC_NULL : 0;
 	info->rpo_measured = 0;
 	if (!info->sync_maintained && !m->is_clone) {

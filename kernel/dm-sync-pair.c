@@ -302,6 +302,7 @@ static void info_fields(struct dm_sync_pair *p, const struct dm_sync_facts *f,
 	info->sync_mode = dm_sync_derive_mode(&p->state);
 	info->progress = p->state.progress;
 	info->copy_type = p->state.copy_type;
+	info->replica_type = dm_sync_derive_replica_type(&p->state);
 	info->sync_state = dm_sync_derive_sync_state(&p->state);
 	info->priority = p->state.priority;
 	info->methodology = dm_sync_derive_methodology(&p->state, f);

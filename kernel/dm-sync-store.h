@@ -124,6 +124,7 @@ struct dm_sync_commit_item {
  * @doors: replica doors there are (struct dm_sync_image_door); pair.lock
  * @ranges: first writes of its chunks, one at a time
  * @pause_ns: how long the source was held for its point in time
+ * @source_errors, @store_errors: I/O of its doors that failed there
  * @events: what the conductor has not heard yet (dm-sync-image-events.c)
  * @lost_reason: enum dm_sync_reason: why it was given up
  * @event_work: on the conductor
@@ -146,6 +147,7 @@ struct dm_sync_image {
 	struct list_head doors;
 	struct dm_sync_ranges *ranges;
 	u64 pause_ns;
+	atomic64_t source_errors, store_errors;
 	unsigned long events;
 	u32 lost_reason;
 	struct work_struct event_work;
@@ -237,6 +239,12 @@ struct dm_sync_store {
 	unsigned int probe_seconds;
 	int failed;			/* the store could not be written: errno */
 
+	/* dm-sync-store-health.c; commit_lock, but for @suspect */
+	unsigned long suspect;		/* kinds of errors that images met; atomic bits */
+	struct work_struct suspect_work;
+	unsigned long answered;		/* jiffies when it was asked last; 0: never */
+	int ailing;			/* it does not answer: errno */
+
 	/* being restored: dm-sync-restore-life.c */
 	struct dm_sync_restore __rcu *restore;		/* while it goes on */
 	struct dm_sync_restore *restore_memory;		/* it, or the one before */
@@ -309,11 +317,18 @@ int dm_sync_store_rewrite(struct dm_sync_store *s);
 
 /* dm-sync-commit-space.c: space, full, failure */
 void dm_sync_store_failed(struct dm_sync_store *s, int error);
+void dm_sync_store_probe_soon(struct dm_sync_store *s);
 int dm_sync_store_revive(struct dm_sync_store *s);
 void dm_sync_store_hold_max_changed(struct dm_sync_store *s);	/* @hold_max was set */
 void dm_sync_store_let_go(struct dm_sync_store *s, bool let_go, bool requeue);
 void dm_sync_store_start_timers(struct dm_sync_store *s);
 void dm_sync_store_stop_timers(struct dm_sync_store *s);
+
+/* dm-sync-store-health.c: has the device gone? */
+void dm_sync_store_suspect(struct dm_sync_store *s, bool write);
+int dm_sync_store_ask(struct dm_sync_store *s);
+void dm_sync_store_health_stop(struct dm_sync_store *s);
+void dm_sync_store_health_init(struct dm_sync_store *s);
 
 /* dm-sync-cow.c: host I/O of the source door */
 size_t dm_sync_cow_io_size(void);
@@ -348,13 +363,15 @@ void dm_sync_cow_restart(struct dm_sync_store *s, struct bio_list *bios);
  * when the record could not be written as well, which it returns as an error. The
  * image may have no view (damage found by the load).
  *
- * written: before the first own write of an image is acknowledged, that is from @done of
- * a save: makes WRITTEN durable, once. From the committer, with commit_lock held.
+ * written: before the first own write of an image gets an entry, or changes in place: makes
+ * WRITTEN durable, once. From the committer, with commit_lock held.
  *
  * reclaim: finishes a deletion that is under way: to be tried before an image is given
  * up for space. True when slots were freed. With commit_lock held.
  *
  * space: tells every image; from the committer, with commit_lock held: only queues work.
+ *
+ * reach: tells every image whether the store's device answers; likewise.
  *
  * hold: for host writes that would have to be saved, before they ask for a range: true
  * when @bio was taken; some time dm_sync_cow_restart() begins with it anew, so the caller
@@ -377,6 +394,7 @@ int dm_sync_image_written(struct dm_sync_image *image);
 bool dm_sync_images_reclaim(struct dm_sync_store *s);
 bool dm_sync_images_hold(struct dm_sync_store *s, struct bio *bio);
 void dm_sync_images_space(struct dm_sync_store *s, enum dm_sync_space what);
+void dm_sync_images_reach(struct dm_sync_store *s, bool answers);
 void dm_sync_image_register(struct dm_sync_image *image);
 void dm_sync_images_register(struct dm_sync_store *s);
 void dm_sync_images_stop(struct dm_sync_store *s);

@@ -118,7 +118,7 @@ typedef struct { int held; } spinlock_t;
 
 struct completion { int unused; };
 struct rb_node { int unused; };
-struct work_struct { int unused; };
+struct work_struct { void (*fn)(struct work_struct *work); bool queued; };
 struct kobject;
 struct workqueue_struct;
 struct page;

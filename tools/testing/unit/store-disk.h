@@ -60,6 +60,7 @@ struct block_device {
 	unsigned long fail_at, fail_nr;	/* these writes fail, and leave anything */
 	unsigned long cut_at;		/* at this write the power goes */
 	bool off;
+	bool mute;			/* it does not answer: all I/O fails, and does nothing */
 	u32 (*rnd)(u32 n);
 };
 
@@ -132,7 +133,9 @@ static inline void disk_end(struct block_device *d, struct bio *bio)
 {
 	bool fails = bio->bi_status;
 
-	if (!d->off) {
+	if (d->mute) {
+		bio->bi_status = BLK_STS_IOERR;
+	} else if (!d->off) {
 		if (!fails && (bio->bi_opf & REQ_FUA))
 			fua_write(d, bio);
 		else
@@ -197,7 +200,7 @@ static inline int submit_bio_wait(struct bio *bio)
 		return blk_status_to_errno(bio->bi_status);
 	}
 	d->reads++;
-	if (d->off || bio->bi_iter.bi_sector + bio->nr * 8 > d->sectors)
+	if (d->off || d->mute || bio->bi_iter.bi_sector + bio->nr * 8 > d->sectors)
 		return -EIO;
 	for (unsigned int i = 0; i < bio->nr; i++)
 		memcpy(bio->buf[i], d->now + bio->bi_iter.bi_sector * 512 + i * 4096, 4096);
@@ -208,7 +211,7 @@ static inline int blkdev_issue_flush(struct block_device *d)
 {
 	disk_settle(d);
 	d->flushes++;
-	if (d->off)
+	if (d->off || d->mute)
 		return -EIO;
 	disk_destage(d, false);
 	return 0;
@@ -291,12 +294,11 @@ struct delayed_work {
 	void (*fn)(struct work_struct *work);
 	bool armed;
 };
-static void (*work_fn)(struct work_struct *work);
-static bool work_queued;
-#define INIT_WORK(w, f)		((void)(w), work_fn = (f))
+#define INIT_WORK(w, f)		((w)->fn = (f))
 #define INIT_DELAYED_WORK(w, f)	((w)->fn = (f))
 #define to_delayed_work(w)	container_of(w, struct delayed_work, work)
-#define queue_work(wq, w)	((void)(w), work_queued = true)
+#define queue_work(wq, w)	((w)->queued = true)
+#define cancel_work_sync(w)	((w)->queued = false)
 #define flush_work(w)		((void)(w))
 #define queue_delayed_work(wq, w, t) ((void)(t), (w)->armed = true)
 #define mod_delayed_work	queue_delayed_work
@@ -318,6 +320,11 @@ typedef struct { int unused; } wait_queue_head_t;
 #define BITS_PER_LONG		64
 #define DECLARE_BITMAP(name, bits) unsigned long name[DIV_ROUND_UP(bits, BITS_PER_LONG)]
 #define test_bit(nr, map)	((map)[(nr) / 64] >> ((nr) % 64) & 1)
+#define set_bit(nr, word)	(*(word) |= 1ul << (nr))
+#define clear_bit(nr, word)	(*(word) &= ~(1ul << (nr)))
+#define test_and_clear_bit(nr, word) \
+	(*(word) >> (nr) & 1 ? (clear_bit(nr, word), true) : false)
+#define time_before(a, b)	((long)((a) - (b)) < 0)
 #define __set_bit(nr, map)	((map)[(nr) / 64] |= 1ul << ((nr) % 64))
 #define for_each_set_bit(i, map, size) \
 	for ((i) = 0; (i) < (size); (i)++) \

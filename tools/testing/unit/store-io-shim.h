@@ -211,6 +211,7 @@ struct dm_sync_image {
 	bool door_hold;
 	struct bio_list parked;
 	struct dm_sync_ranges *ranges;
+	atomic64_t source_errors, store_errors;
 };
 
 struct dm_sync_image_door {
@@ -257,6 +258,9 @@ bool dm_sync_images_hold(struct dm_sync_store *s, struct bio *bio);
 int dm_sync_image_written(struct dm_sync_image *image);
 void dm_sync_store_save(struct dm_sync_store *s, struct dm_sync_save *save);
 blk_status_t errno_to_blk_status(int error);
+
+/* Nothing in the store of this test is bad. */
+#define dm_sync_store_suspect(s, write)	((void)(s), (void)(write), WARN_ON_ONCE(true))
 
 /* Other CPUs go on at places where it matters. */
 void others_go_on(void);

@@ -23,6 +23,8 @@
 #include "../../../kernel/dm-sync-commit-store.c"
 #undef DM_MSG_PREFIX
 #include "../../../kernel/dm-sync-commit-space.c"
+#undef DM_MSG_PREFIX
+#include "../../../kernel/dm-sync-store-health.c"
 
 #define CHUNKS		48u		/* of the source */
 #define CHUNK_SECTORS	16u		/* two pages */
@@ -55,7 +57,8 @@ static struct block_device *disk;
 static u64 rng;
 static unsigned int seed;
 static unsigned long steps, cuts, saved, given_up, failures, holds, owns, requeued, refused;
-static bool broken, damaged, space_hold, space_low;
+static bool broken, damaged, space_hold, space_low, out_of_reach;
+static unsigned int told;
 
 static u32 rnd(u32 n)
 {
@@ -131,6 +134,7 @@ struct dm_sync_image *dm_sync_image_load(struct dm_sync_store *s, unsigned int n
 	image->generation = r->generation;
 	image->own_id = r->own_id;
 	image->lost = r->flags & DM_SYNC_IMAGE_LOST;
+	image->written = r->flags & DM_SYNC_IMAGE_WRITTEN;
 	return image;
 }
 
@@ -142,7 +146,21 @@ void dm_sync_image_record(struct dm_sync_image *image, const struct dm_sync_step
 	r->name[0] = image->name[0];
 	r->generation = image->generation;
 	r->own_id = image->own_id;
-	r->flags = image->lost ? DM_SYNC_IMAGE_LOST : 0;
+	r->flags = (image->lost ? DM_SYNC_IMAGE_LOST : 0) |
+		   (image->written ? DM_SYNC_IMAGE_WRITTEN : 0);
+}
+
+int dm_sync_image_written(struct dm_sync_image *image)
+{
+	int r;
+
+	check(store.commit_lock.held, "no lock");
+	if (image->written)
+		return 0;
+	image->written = true;
+	r = dm_sync_store_write_record(&store, image, NULL);
+	image->written = !r;
+	return r;
 }
 
 static void view_delete(struct dm_sync_image *image)
@@ -218,12 +236,27 @@ void dm_sync_images_space(struct dm_sync_store *s, enum dm_sync_space what)
 	}
 }
 
+void dm_sync_images_reach(struct dm_sync_store *s, bool answers)
+{
+	check(s->commit_lock.held, "no lock");
+	check(out_of_reach == answers, "told twice");
+	out_of_reach = !answers;
+	told++;
+}
+
+static bool work_one(struct work_struct *w)
+{
+	if (!w->queued)
+		return false;
+	w->queued = false;
+	w->fn(w);
+	return true;
+}
+
 static void work(void)
 {
-	while (work_queued) {
-		work_queued = false;
-		work_fn(&store.commit_work);
-	}
+	while (work_one(&store.commit_work) || work_one(&store.suspect_work))
+		continue;
 }
 
 static void timer(struct delayed_work *w)
@@ -262,7 +295,7 @@ static int start(void)
 	int r;
 
 	memset(&store, 0, sizeof(store));
-	work_queued = space_hold = space_low = false;
+	space_hold = space_low = out_of_reach = false;
 	dm_sync_store_commit_init(&store);
 	dm_sync_meta_init(&store.meta);
 	store.bdev = store.meta.bdev = disk;
@@ -331,6 +364,8 @@ static void check_image(unsigned int nr)
 	struct dm_sync_view_image *view = store.image[nr]->view;
 	struct model_image *m = &model.image[nr];
 
+	check(store.image[nr]->written || !view->own.nr, "image %u has own writes unknown to it",
+	      nr);
 	for (u32 c = 0; c < CHUNKS && !broken; c++) {
 		u32 base = look(view, c, false), now = look(view, c, true);
 
@@ -502,7 +537,7 @@ static void create(void)
 	model.coming.live = true;
 	memcpy(model.coming.base, model.source, sizeof(model.source));
 	memcpy(model.coming.now, model.source, sizeof(model.source));
-	image->lost = false;
+	image->lost = image->written = false;
 	image->generation = view->generation;
 	image->own_id = view->own_id;
 	r = dm_sync_store_write_record(&store, image, NULL);
@@ -769,9 +804,13 @@ static void cost(bool has_cache, bool fua)
 	eq(disk->writes - w, 1 + 2, "15 chunks: two bios of data and one block");
 	eq(disk->sectors_written - sectors, 15 * CHUNK_SECTORS + 8, "and nothing else");
 	eq(disk->flushes - f, fua ? 0 : 1, "flushes");
-	w = disk->writes, f = disk->flushes, sectors = disk->sectors_written;
+	w = disk->writes, owns = 0;
 	own_write();
-	eq(disk->writes - w, 2, "an own write: data and block");
+	eq(disk->writes - w, 3, "the first own write of an image: record, data and block");
+	w = disk->writes, f = disk->flushes;
+	while (owns < 2)
+		own_write();
+	eq(disk->writes - w, 2, "those after it: data and block");
 	eq(disk->flushes - f, fua ? 0 : 2, "flushes");
 	eq(disk->reads - r, 1, "the block was read once, when it was first needed");
 	stop(true);
@@ -825,6 +864,52 @@ static void test_damage(void)
 	disk_destroy(disk);
 }
 
+/* An error is not the end; a device that does not answer is, until it does. */
+static void test_reach(void)
+{
+	seed = 2;
+	rng = 7;
+	broken = false;
+	memset(&model, 0, sizeof(model));
+	model.coming_nr = model.own_image = -1;
+	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
+			   600 * CHUNK_SECTORS, rnd);
+	start();
+	do
+		create();
+	while (pick() < 0);
+	told = 0;
+	dm_sync_store_suspect(&store, false);
+	dm_sync_store_suspect(&store, true);
+	work();
+	ok(!told && !store.ailing, "a store that answers is well");
+	disk->mute = true;
+	dm_sync_store_suspect(&store, false);
+	work();
+	ok(!told, "and is not asked again at once");
+	jiffies += ASK_AGAIN + 1;
+	timer(&store.probe_work);
+	ok(told == 1 && out_of_reach, "one that does not answer is out of reach");
+	jiffies += ASK_AGAIN + 1;
+	dm_sync_store_suspect(&store, true);
+	work();
+	timer(&store.probe_work);
+	ok(told == 1 && store.probe_work.armed, "and stays so, and is asked");
+	disk->mute = false;
+	timer(&store.probe_work);
+	ok(told == 2 && !out_of_reach && !store.probe_work.armed, "until it answers");
+	check_all();
+	host_writes();
+	check_all();
+	ok(!broken, "with all that it had");
+	stop(true);
+	told = 0;
+	dm_sync_store_suspect(&store, true);
+	work();
+	ok(!told, "a store that is not in use is not asked");
+	disk_destroy(disk);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int first = 1, nr = 80, length = 300, s;
@@ -841,6 +926,7 @@ int main(int argc, char **argv)
 	cost(true, true);
 	cost(true, false);
 	test_damage();
+	test_reach();
 	for (s = first; s < first + nr; s++)
 		good &= play(s, length);
 	ok(good, "%u runs of %u steps: all images are right", nr, length);

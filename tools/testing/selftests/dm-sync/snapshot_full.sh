@@ -337,13 +337,26 @@ t_reads_of_the_store_fail()
 	create a
 	keep a
 	touch_chunks 3 1
-	swap st "0 $STORE_N error"
+	# Bad sectors are not a bad device: the superblock can be read.
+	swap st "0 16 linear $D1 0" "16 $((STORE_N - 16)) flakey $D1 16 0 3600 1 error_reads"
 	unreadable a $((3 * CHUNK / 8))
 	dd if="$(dev d.a)" of=/dev/null bs=4k count=1 skip=$((4 * CHUNK / 8)) iflag=direct status=none ||
 		fail "what lies in the source cannot be read"
+	fields v@a copy_state=Synchronized reason=none
+	at_least "errors of the store" "$(f v@a replica_errors)" 1
+	swap st "0 $STORE_N error"
+	unreadable a $((3 * CHUNK / 8))
+	wait_state v@a Broken
+	fields v@a progress_status=Dormant sync_state=Broken door_access=none \
+		"reason=a read of the replica failed" requested_copy_state=Synchronized
+	logged "the store does not answer"
+	touch_chunks 3 1
 	swap st "0 $STORE_N linear $D1 0"
+	wait_state v@a Synchronized
+	fields v@a "reason=the replica came back" door_access=read-write
 	as_kept a
-	fields v@a copy_state=Synchronized
+	touch_chunks 5 1
+	as_kept a
 }
 
 # hurt CHUNK: it cannot be read from the source, but written
