@@ -16,7 +16,9 @@
  *
  * An image that is being deleted comes first: the deletion is finished on the spot, which
  * takes no I/O. Whoever frees slots later on kicks the committer, and what waits is tried
- * again. A suspend ends a wait, for device-mapper waits for those writes: with noflush
+ * again. Host writes do not wait here, but give back their chunks' ranges and their memory
+ * meanwhile (s->waiters): images can be read, from the source, which still has what they need. A
+ * suspend ends a wait, for device-mapper waits for those writes: with noflush
  * they go back to it and come again at resume, so that a store can be grown while it is
  * full; without, it is as drop.
  *
@@ -144,8 +146,10 @@ void dm_sync_store_probe_soon(struct dm_sync_store *s)
 /* The record first, which is durable when this returns; then nobody needs its chunks. */
 static void give_up(struct dm_sync_store *s, struct dm_sync_image *image, u32 reason)
 {
+	bool away = dm_sync_patience_away(s, true);
 	int r = dm_sync_image_give_up(s, image, reason);
 
+	dm_sync_patience_away(s, away);
 	if (r)
 		DMERR("%s: image %s is lost, but that could not be written: %d. It must not be used if the machine stops before it is",
 		      s->name, image->name, r);
@@ -204,6 +208,10 @@ static void hold(struct dm_sync_store *s)
 {
 	u32 seconds = READ_ONCE(s->hold_max);
 
+	s->full_used = s->slots.used;
+	s->full_slots = s->layout.nr_slots;
+	s->full_images = s->view.nr_images;
+	dm_sync_saves_yield(s);
 	if (s->full)
 		return;
 	s->full = true;
@@ -218,6 +226,27 @@ static bool may_hold(struct dm_sync_store *s)
 {
 	return s->config && READ_ONCE(s->config->on_full) == DM_SYNC_ON_FULL_HOLD &&
 	       !s->hold_over && !s->let_go;
+}
+
+/**
+ * dm_sync_space_wait - do writes have to go on waiting for space?
+ * @s: the store
+ *
+ * If there are any, and something has changed since they began, they are to try again: slots were
+ * freed, images have gone and need nothing, the store has grown, or nobody is to wait.
+ *
+ * Context: commit_lock held.
+ * Return: true when some wait, or have been told to try and will kick.
+ */
+bool dm_sync_space_wait(struct dm_sync_store *s)
+{
+	bool any;
+
+	any = atomic_read(&s->nr_waiting);
+	if (any && (!s->full || !may_hold(s) || s->view.dying || s->slots.used < s->full_used ||
+		    s->layout.nr_slots > s->full_slots || s->view.nr_images != s->full_images))
+		dm_sync_cow_wake(s);
+	return any;
 }
 
 /**
@@ -280,8 +309,9 @@ void dm_sync_store_hold_max_changed(struct dm_sync_store *s)
  * @let_go: a suspend begins
  * @requeue: it is one without flush: what waits goes back to device-mapper
  *
- * What waits now is ended by the committer soon; this does not wait for it, for as long
- * as hosts write the committer need not come to an end.
+ * What waits now is ended by the committer soon, and who had yielded comes once more and
+ * does not wait then. This does not wait for it: as long as hosts write, the committer
+ * need not come to an end.
  *
  * Context: may sleep; takes commit_lock.
  */

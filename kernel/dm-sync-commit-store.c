@@ -53,14 +53,17 @@
  * a failure.
  *
  * Waits: for the device, which ends them by its own timeouts, as it does for all other
- * I/O; for space see dm-sync-commit-space.c.
+ * I/O, but host writes do not wait longer than hold_max for it (dm-sync-patience.c); for
+ * space see dm-sync-commit-space.c.
  */
 #include <linux/crc32c.h>
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "dm-sync-commit-store.h"
+#include "dm-sync-trace.h"
 
 #define DM_MSG_PREFIX "sync"
 
@@ -112,7 +115,25 @@ void dm_sync_save_end(struct dm_sync_store *s, struct dm_sync_save *save, int er
 	spin_lock_irq(&s->save_lock);
 	list_del(&save->list);
 	spin_unlock_irq(&s->save_lock);
+	trace_dm_sync_save(s->door, save->chunk, save->nr, save->own, error);
 	save->done(save, error);
+}
+
+/**
+ * dm_sync_saves_yield - give those back that can wait elsewhere
+ * @s: the store
+ *
+ * Context: commit_lock held.
+ */
+void dm_sync_saves_yield(struct dm_sync_store *s)
+{
+	struct dm_sync_save *save = next_save(s, NULL), *next;
+
+	for (; save; save = next) {
+		next = next_save(s, save);
+		if (save->yields)
+			dm_sync_save_end(s, save, -EBUSY);
+	}
 }
 
 /**
@@ -251,6 +272,7 @@ static void data_endio(struct bio *bio)
 
 	if (bio->bi_status)
 		WRITE_ONCE(b->status, bio->bi_status);
+	WRITE_ONCE(b->store->beat, jiffies);	/* it lives: see dm-sync-patience.c */
 	bio_put(bio);
 	data_put(b);
 }
@@ -389,6 +411,7 @@ static int write_block(struct dm_sync_store *s, struct batch *b, bool data)
 		error = wait_data(b);
 	r = dm_sync_batch_drain(&writes);
 	r = dm_sync_batch_end(&writes, error ?: r ?: flush(s));
+	trace_dm_sync_batch(s->door, s->batch, b->first, b->nr, r);
 	if (r) {
 		memcpy(s->slot_buf, s->slot_old, DM_SYNC_BLOCK_SIZE);
 		s->rewrite = s->cached;
@@ -499,6 +522,9 @@ static void show(struct dm_sync_store *s, struct batch *b)
 		if (WARN_ON_ONCE(r))
 			free_slots(s, b->first + i, 1);
 	}
+	spin_lock_irq(&s->fill_lock);
+	dm_sync_fill_add(&s->fill, div_u64(ktime_get_ns(), NSEC_PER_MSEC), b->nr);
+	spin_unlock_irq(&s->fill_lock);
 	atomic64_add((u64)b->nr * chunk_bytes(s), &s->saved_bytes);
 	atomic64_inc(&s->commits);
 }
@@ -534,7 +560,7 @@ static void shun_block(struct dm_sync_store *s, struct batch *failed)
  * Returns how many of the @n chunks collected were saved; 0 when there is no space; or
  * a negative errno when they cannot be.
  */
-static int run_batch(struct dm_sync_store *s, u32 n, bool own)
+static int try_batch(struct dm_sync_store *s, u32 n, bool own)
 {
 	struct batch b = { .store = s }, failed = { .store = s };
 	u32 tries = 0;
@@ -558,6 +584,16 @@ static int run_batch(struct dm_sync_store *s, u32 n, bool own)
 			shun_block(s, &failed);
 	} while (++tries < TRIES);
 	free_slots(s, failed.first, failed.nr);
+	return r;
+}
+
+static int run_batch(struct dm_sync_store *s, u32 n, bool own)
+{
+	int r;
+
+	dm_sync_patience_away(s, true);
+	r = try_batch(s, n, own);
+	dm_sync_patience_away(s, false);
 	return r;
 }
 
@@ -601,6 +637,7 @@ static bool commit_some(struct dm_sync_store *s, struct dm_sync_save *save)
 static bool commit_once(struct dm_sync_store *s)
 {
 	struct dm_sync_save *save;
+	bool wait;
 
 	if (!s->armed) {
 		/* The disk says "clean" and stays so; own writes wait, or come too late. */
@@ -608,11 +645,17 @@ static bool commit_once(struct dm_sync_store *s)
 			dm_sync_saves_end(s, true, -ENODEV);
 		return false;
 	}
+	if (unlikely(dm_sync_patience_over(s))) {
+		dm_sync_space_fail(s, -ETIMEDOUT);
+		dm_sync_patience_mend(s);
+	}
 	end_settled(s);
+	wait = dm_sync_space_wait(s);
 	save = next_save(s, NULL);
 	if (save)
 		return commit_some(s, save);
-	dm_sync_space_watch(s);
+	if (!wait)
+		dm_sync_space_watch(s);
 	return false;
 }
 
@@ -622,13 +665,16 @@ static void do_commit(struct work_struct *work)
 	bool more;
 
 	do {
+		dm_sync_patience_begin(s);
 		mutex_lock(&s->commit_lock);
+		dm_sync_patience_away(s, false);
 		more = commit_once(s);
 		mutex_unlock(&s->commit_lock);
 		if (more && s->starved)
 			msleep(10);
 		cond_resched();
 	} while (more);
+	dm_sync_patience_end(s);
 }
 
 /*----------------------------------------------------------------
@@ -645,12 +691,18 @@ static void do_commit(struct work_struct *work)
 void dm_sync_store_save(struct dm_sync_store *s, struct dm_sync_save *save)
 {
 	unsigned long flags;
+	bool needless;
 
 	save->saved = 0;
 	spin_lock_irqsave(&s->save_lock, flags);
-	list_add_tail(&save->list, &s->saves);
+	needless = s->hung && save->yields;
+	if (!needless)
+		list_add_tail(&save->list, &s->saves);
 	spin_unlock_irqrestore(&s->save_lock, flags);
-	dm_sync_store_kick(s);
+	if (needless)
+		save->done(save, 0);
+	else
+		dm_sync_store_kick(s);
 }
 
 /**
@@ -694,7 +746,10 @@ void dm_sync_store_commit_init(struct dm_sync_store *s)
 {
 	mutex_init(&s->commit_lock);
 	spin_lock_init(&s->save_lock);
+	spin_lock_init(&s->fill_lock);
 	INIT_LIST_HEAD(&s->saves);
+	INIT_LIST_HEAD(&s->waiters);
+	dm_sync_patience_init(s);
 	INIT_WORK(&s->commit_work, do_commit);
 	dm_sync_space_init(s);
 }

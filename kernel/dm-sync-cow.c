@@ -56,11 +56,14 @@
  * find which.
  *
  * Who waits for whom: gate, then range, then memory, then I/O and the committer, which
- * waits for none of these. Nothing waits in map; see dm-sync-jobs.c for how. A save that
- * waits for space (on_full:hold) keeps its range and its place in the gate until there is
- * space, or the hold is over: image reads of these chunks and points in time wait with it.
+ * waits for none of these. Nothing waits in map; see dm-sync-jobs.c for how. A write that
+ * waits for space (on_full:hold) has nothing but its place in the gate until there may be
+ * some, or the hold is over; then it begins anew with the range, and looks again. So points in
+ * time wait with it, and image reads of its chunks do not: what has no entry is in the source,
+ * and nobody sets one without the range.
  */
 #include "dm-sync-store.h"
+#include "dm-sync-trace.h"
 
 #define DM_MSG_PREFIX "sync"
 
@@ -76,14 +79,14 @@
  * @job: what it waits for
  * @range: of chunks from @at on
  * @locked: last chunk of @range
- * @save: the run that is being saved
- * @bad: which of that run the source could not give
+ * @chunk, @nr: the run that is being saved
  * @reading: chunk of the run that is being read now
  * @read_nr: how many are: all, or one
  * @status: of the read
  * @error: of the save
  * @gen: of the gate
  * @gated: it is in the gate
+ * @waited: for space, and it was not seen yet whether it still needs some
  * @demand: chunks that have to be restored first
  * @counted: of a read: the image that it reads, in place of a source being restored
  */
@@ -92,16 +95,32 @@ struct cow_io {
 	u64 first, last, at, locked;
 	struct dm_sync_job job;
 	struct dm_sync_range range;
-	struct dm_sync_save save;
-	DECLARE_BITMAP(bad, COW_CHUNKS);
-	u32 reading, read_nr;
+	u64 chunk;
+	u32 nr, reading, read_nr;
 	int error;
 	blk_status_t status;
 	u8 gen;
-	bool gated;
+	bool gated, waited;
 	struct dm_sync_demand demand;
 	struct dm_sync_image *counted;
 };
+
+/**
+ * struct cow_save - a save of a host write: with the pages, as it may outlive the write
+ * @save: the save
+ * @bad: which of its chunks the source could not give
+ * @io: the write, until @done
+ * @job: to give the memory back when the write is gone
+ */
+struct cow_save {
+	struct dm_sync_save save;
+	DECLARE_BITMAP(bad, COW_CHUNKS);
+	struct cow_io *io;
+	struct dm_sync_job job;
+	struct dm_sync_store *store;
+};
+
+static_assert(sizeof(struct cow_save) <= DM_SYNC_JOB_NOTES * sizeof(u64));
 
 /**
  * dm_sync_cow_io_size - what each host bio of the source door carries
@@ -141,7 +160,7 @@ static unsigned int chunk_bytes(const struct dm_sync_store *s)
 static u64 next_unprotected(struct dm_sync_store *s, u64 chunk, u64 last)
 {
 	rcu_read_lock();
-	if (READ_ONCE(s->view.newest))
+	if (READ_ONCE(s->view.newest) && likely(!READ_ONCE(s->hung)))
 		while (chunk <= last && dm_sync_view_protected(&s->view, chunk))
 			chunk++;
 	else
@@ -185,35 +204,127 @@ static void cow_requeue(struct cow_io *io)
 	bio_endio(bio);
 }
 
+/* There is no space.  The kick is for what changed before we are among those who wait. */
+static void cow_wait(struct cow_io *io)
+{
+	struct dm_sync_store *s = io->store;
+	unsigned long flags;
+	bool hung;
+
+	cow_unlock(io);
+	io->waited = true;
+	atomic_inc(&s->nr_waiting);
+	spin_lock_irqsave(&s->save_lock, flags);
+	hung = s->hung;
+	if (!hung)
+		list_add_tail(&io->job.list, &s->waiters);
+	spin_unlock_irqrestore(&s->save_lock, flags);
+	if (hung)
+		dm_sync_job_queue(&s->jobs, &io->job, cow_lock);
+	else
+		dm_sync_store_kick(s);
+}
+
+/**
+ * dm_sync_cow_wake - writes that wait for space are to try again
+ * @s: the store
+ *
+ * Context: the committer; does not sleep.
+ */
+void dm_sync_cow_wake(struct dm_sync_store *s)
+{
+	struct dm_sync_job *job, *next;
+	unsigned long flags;
+	LIST_HEAD(waiters);
+
+	spin_lock_irqsave(&s->save_lock, flags);
+	list_splice_init(&s->waiters, &waiters);
+	spin_unlock_irqrestore(&s->save_lock, flags);
+	list_for_each_entry_safe(job, next, &waiters, list)
+		dm_sync_job_queue(&s->jobs, job, cow_lock);
+}
+
 static void cow_end_save(struct dm_sync_job *job)
 {
 	struct cow_io *io = job_io(job);
 
+	if (io->error == -ECANCELED)
+		dm_sync_job_leave_pages(&io->store->jobs, job);
 	dm_sync_job_free_pages(&io->store->jobs, job);
 	if (io->error == -EAGAIN) {
 		cow_requeue(io);
 		return;
 	}
-	io->at = io->save.chunk + io->save.nr;
+	if (io->error == -EBUSY) {
+		cow_wait(io);
+		return;
+	}
+	io->at = io->chunk + io->nr;
 	cow_locked(job);
 }
 
-/* With commit_lock held.  Unless it is -EAGAIN no image needs these chunks any more. */
+/* With commit_lock held.  Unless it is -EAGAIN or -EBUSY no image needs these chunks any more. */
 static void cow_saved(struct dm_sync_save *save, int error)
 {
-	struct cow_io *io = container_of(save, struct cow_io, save);
+	struct cow_io *io = container_of(save, struct cow_save, save)->io;
 
 	io->error = error;
 	dm_sync_job_queue(&io->store->jobs, &io->job, cow_end_save);
 }
 
+static void cow_take_back(struct dm_sync_job *job)
+{
+	struct cow_save *c = container_of(job, struct cow_save, job);
+
+	dm_sync_jobs_take_back(&c->store->jobs,
+			       container_of((void *)c, struct dm_sync_pages, notes));
+}
+
+/**
+ * dm_sync_cow_return - a save whose write has gone on without it is not in use any more
+ * @s: the store
+ * @save: was done with -ECANCELED
+ *
+ * Context: any.
+ */
+void dm_sync_cow_return(struct dm_sync_store *s, struct dm_sync_save *save)
+{
+	struct cow_save *c = container_of(save, struct cow_save, save);
+
+	dm_sync_job_queue(&s->jobs, &c->job, cow_take_back);
+}
+
+static struct cow_save *cow_save_of(struct cow_io *io)
+{
+	return (struct cow_save *)io->job.pages->notes;
+}
+
+/* Who has waited for space comes to the committer again, or does not have to. */
+static void cow_decided(struct dm_sync_store *s)
+{
+	atomic_dec(&s->nr_waiting);
+	dm_sync_store_kick(s);
+}
+
 static void cow_save(struct cow_io *io)
 {
-	io->save.own = NULL;
-	io->save.bad = io->bad;
-	io->save.pages = io->job.pages->page;
-	io->save.done = cow_saved;
-	dm_sync_store_save(io->store, &io->save);
+	struct dm_sync_store *s = io->store;
+	bool waited = io->waited;
+	struct cow_save *c = cow_save_of(io);
+
+	c->io = io;
+	c->store = io->store;
+	c->save.chunk = io->chunk;
+	c->save.nr = io->nr;
+	c->save.own = NULL;
+	c->save.yields = true;
+	c->save.bad = c->bad;
+	c->save.pages = io->job.pages->page;
+	c->save.done = cow_saved;
+	io->waited = false;
+	dm_sync_store_save(s, &c->save);
+	if (unlikely(waited))
+		cow_decided(s);
 }
 
 static void cow_end_read(struct dm_sync_job *job)
@@ -228,10 +339,10 @@ static void cow_end_read(struct dm_sync_job *job)
 		/* Nobody will look at it, and nobody else's data is to get there. */
 		dm_sync_job_write(job, io->reading * chunk_bytes(io->store), NULL,
 				  chunk_bytes(io->store));
-		__set_bit(io->reading, io->bad);
+		__set_bit(io->reading, cow_save_of(io)->bad);
 		io->reading++;
 	}
-	if (io->reading < io->save.nr)
+	if (io->reading < io->nr)
 		cow_read(io);
 	else
 		cow_save(io);
@@ -251,7 +362,7 @@ static void cow_read(struct cow_io *io)
 	struct dm_sync_store *s = io->store;
 	unsigned int offset = io->reading * chunk_bytes(s);
 	unsigned int bytes = io->read_nr * chunk_bytes(s);
-	sector_t sector = (io->save.chunk + io->reading) << s->chunk_shift;
+	sector_t sector = (io->chunk + io->reading) << s->chunk_shift;
 	u64 there = (s->sectors - sector) << SECTOR_SHIFT;
 
 	if (there < bytes) {
@@ -266,9 +377,9 @@ static void cow_have_pages(struct dm_sync_job *job)
 {
 	struct cow_io *io = job_io(job);
 
-	bitmap_zero(io->bad, COW_CHUNKS);
+	bitmap_zero(cow_save_of(io)->bad, COW_CHUNKS);
 	io->reading = 0;
-	io->read_nr = io->save.nr;
+	io->read_nr = io->nr;
 	cow_read(io);
 }
 
@@ -284,9 +395,9 @@ static void cow_locked(struct dm_sync_job *job)
 		dm_sync_job_queue(&s->jobs, job, cow_lock);
 		return;
 	}
-	io->save.chunk = io->at;
-	io->save.nr = unprotected_run(s, io->at, io->locked);
-	dm_sync_job_want_pages(&s->jobs, job, io->save.nr * chunk_bytes(s), cow_have_pages);
+	io->chunk = io->at;
+	io->nr = unprotected_run(s, io->at, io->locked);
+	dm_sync_job_want_pages(&s->jobs, job, io->nr * chunk_bytes(s), cow_have_pages);
 }
 
 static void cow_granted(struct dm_sync_range *r)
@@ -304,6 +415,8 @@ static void cow_lock(struct dm_sync_job *job)
 
 	io->at = next_unprotected(s, io->at, io->last);
 	if (io->at > io->last) {
+		if (unlikely(io->waited))
+			cow_decided(s);
 		dm_submit_bio_remap(bio_of(io), NULL);
 		return;
 	}
@@ -359,17 +472,21 @@ static bool cow_start(struct cow_io *io)
 	io->gated = io->at > io->last;
 	needs = unlikely(rcu_access_pointer(s->restore)) &&
 		dm_sync_restore_needs(s, io->first, io->last);
-	if (likely(io->gated && !needs))
+	if (likely(io->gated && !needs)) {
+		trace_dm_sync_cow(s->door, bio, DM_SYNC_TRACE_PASS);
 		return true;
+	}
 	if (unlikely(!io->gated && READ_ONCE(s->holding))) {
 		u8 gen = io->gen;
 
+		trace_dm_sync_cow(s->door, bio, DM_SYNC_TRACE_WAIT);
 		if (dm_sync_images_hold(s, bio)) {
 			dm_sync_gate_leave(&s->gate, gen);
 			return false;
 		}
 	}
 	io->gated = true;
+	trace_dm_sync_cow(s->door, bio, needs ? DM_SYNC_TRACE_DEMAND : DM_SYNC_TRACE_SAVE);
 	if (!needs || !cow_demand(io))
 		dm_sync_job_queue(&s->jobs, &io->job, cow_lock);
 	return false;
@@ -440,6 +557,7 @@ int dm_sync_cow_map(struct dm_sync_store *s, struct dm_target *ti, struct bio *b
 		       dm_sync_restore_read(s, bio, &io->counted) : DM_MAPIO_REMAPPED;
 	io->store = s;
 	io->job.pages = NULL;
+	io->waited = false;
 	set_chunks(io, bio);
 	return cow_start(io) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 }
@@ -462,6 +580,8 @@ int dm_sync_cow_end_io(struct dm_sync_store *s, struct bio *bio, blk_status_t *e
 		dm_sync_gate_leave(&s->gate, io->gen);
 	}
 	if (unlikely(io->counted)) {
+		if (*error)
+			dm_sync_store_suspect(s, false);
 		dm_sync_restore_read_end(io->counted);
 		io->counted = NULL;
 	}

@@ -36,6 +36,7 @@
 
 #include "dm-sync-image.h"
 #include "dm-sync-names.h"
+#include "dm-sync-trace.h"
 
 #define DM_MSG_PREFIX "sync"
 
@@ -189,6 +190,7 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
 	image->generation = image->own_id = 0;
 	smp_store_mb(image->lost, true);
 	r = dm_sync_store_write_record(s, image, &to);
+	trace_dm_sync_give_up(image->pair.id, reason, r);
 	if (r)
 		DMERR("%s: the image is lost (%s), and not even that can be written: %d",
 		      image->pair.name, dm_sync_reason_name(reason), r);
@@ -275,6 +277,47 @@ void dm_sync_images_reach(struct dm_sync_store *s, bool answers)
 		clear_bit(answers ? EVENT_GONE : EVENT_BACK, &image->events);
 		happened(image, answers ? EVENT_BACK : EVENT_GONE);
 	}
+}
+
+/**
+ * dm_sync_images_lose - all images are lost, in memory
+ * @s: the store; whoever has commit_lock may wait for its device
+ * @reason: enum dm_sync_reason
+ *
+ * The one way to lose an image without commit_lock, for who cannot wait for it. What is
+ * durable, and the view, follow by dm_sync_image_give_up().
+ *
+ * Context: any.
+ */
+void dm_sync_images_lose(struct dm_sync_store *s, u32 reason)
+{
+	struct dm_sync_image *image;
+	unsigned int i;
+
+	rcu_read_lock();	/* an image that is going stays as long as this */
+	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++) {
+		image = READ_ONCE(s->image[i]);
+		if (!image || image->lost || !rcu_access_pointer(image->view))
+			continue;
+		image->lost_reason = reason;
+		WRITE_ONCE(image->lost, true);
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * dm_sync_images_tell_lost - images were lost behind the committer's back
+ * @s: the store
+ *
+ * Context: the conductor.
+ */
+void dm_sync_images_tell_lost(struct dm_sync_store *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++)
+		if (s->image[i] && READ_ONCE(s->image[i]->lost))
+			happened(s->image[i], EVENT_LOST);
 }
 
 /**

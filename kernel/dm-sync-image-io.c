@@ -68,6 +68,7 @@
  * own entry is true enough.
  */
 #include "dm-sync-store.h"
+#include "dm-sync-trace.h"
 
 #define DM_MSG_PREFIX "sync-replica"
 
@@ -330,6 +331,7 @@ static void aim(struct image_io *io, struct bio *bio, const struct place *p)
 {
 	bool slot = in_slot(p->found);
 
+	trace_dm_sync_image(image_of(io)->pair.id, bio, p->found);
 	/* Of several parts, one is enough to have the store asked. */
 	io->at = slot || io->at == AT_STORE ? AT_STORE : AT_SOURCE;
 	bio_set_dev(bio, slot ? io->door->store : io->door->source);
@@ -340,7 +342,27 @@ static void aim(struct image_io *io, struct bio *bio, const struct place *p)
  * Reads
  *--------------------------------------------------------------*/
 
-/* Holding the range of all of it: each part is read where it is now. */
+/* Holding the range: is any of it in the source? If not, that is so for ever. */
+static bool any_in_source(struct image_io *io)
+{
+	struct dm_sync_image *image = image_of(io);
+	struct bio *bio = bio_of(io);
+	sector_t sector = bio->bi_iter.bi_sector, end = sector + bio_sectors(bio);
+	const struct dm_sync_view_image *view;
+	struct place p = { .found = DM_SYNC_FOUND_BAD };
+
+	rcu_read_lock();
+	view = rcu_dereference(image->view);
+	for (; view && sector < end && p.found != DM_SYNC_FOUND_SOURCE; sector += p.sectors)
+		find_run(image->store, view, sector, end - sector, &p);
+	rcu_read_unlock();
+	return p.found == DM_SYNC_FOUND_SOURCE;
+}
+
+/*
+ * Holding the range of all of it: each part is read where it is now.  If no part is in the
+ * source nobody needs the range, and hosts' writes are not to wait for the store.
+ */
 static void read_parts(struct dm_sync_job *job)
 {
 	struct image_io *io = job_io(job);
@@ -348,6 +370,8 @@ static void read_parts(struct dm_sync_job *job)
 	struct place p;
 
 	bio->bi_opf &= ~REQ_POLLED;	/* whoever polls does not know of the parts */
+	if (!any_in_source(io))
+		give_source_range(io);
 	for (;;) {
 		if (!find(io, &p) || p.found == DM_SYNC_FOUND_BAD) {
 			finish(io, BLK_STS_IOERR);
@@ -463,6 +487,7 @@ static void write_save(struct image_io *io)
 	io->save.nr = 1;
 	io->save.bad = &io->bad;
 	io->save.own = image_of(io);
+	io->save.yields = false;
 	io->save.pages = io->job.pages->page;
 	io->save.done = write_saved;
 	dm_sync_store_save(store_of(io), &io->save);
@@ -523,6 +548,8 @@ static void write_have_pages(struct dm_sync_job *job)
 	/* The place is that of the bio's first sector; the chunk begins before it. */
 	p.sector -= bio_of(io)->bi_iter.bi_sector - (io->chunk << s->chunk_shift);
 	io->at = in_slot(p.found) ? AT_STORE : AT_SOURCE;
+	if (io->at == AT_STORE)
+		give_source_range(io);	/* hosts' writes are not to wait for the store */
 	dm_sync_job_read(job, io->at == AT_STORE ? io->door->store : io->door->source, p.sector,
 			 0, there << SECTOR_SHIFT, write_read_done);
 }
@@ -577,6 +604,7 @@ static void write_begin(struct dm_sync_job *job)
 	struct image_io *io = job_io(job);
 	unsigned int shift = store_of(io)->chunk_shift;
 
+	trace_dm_sync_image(image_of(io)->pair.id, bio_of(io), DM_SYNC_TRACE_FIRST);
 	io->own_range.start = io->chunk << shift;
 	io->own_range.last = ((io->chunk + 1) << shift) - 1;
 	io->own_range.granted = write_granted;
@@ -617,6 +645,7 @@ static int write_tell(struct image_io *io)
 	uncount(image_of(io), &image_of(io)->own_writes);
 	io->save.chunk = io->save.nr = 0;
 	io->save.own = image_of(io);
+	io->save.yields = false;
 	io->save.done = write_tell_done;
 	dm_sync_store_save(store_of(io), &io->save);
 	return DM_MAPIO_SUBMITTED;

@@ -352,7 +352,7 @@ static int op_resume(struct dm_sync_image *image, struct dm_sync_image_change *c
 
 static int op_restore(struct dm_sync_image *image, struct dm_sync_image_change *c)
 {
-	int r = dm_sync_restore_begin(image, &c->during, &c->why);
+	int r = dm_sync_restore_begin(image, &c->during, c->force, &c->why);
 
 	if (!r)
 		door_open(image);
@@ -438,8 +438,8 @@ static bool restore_forbids(struct dm_sync_image *image, u32 operation)
  * @force: the caller insists
  * @why: out: a constant sentence when there is
  *
- * Context: the conductor.
- * Return: 0; -EOPNOTSUPP, -EBUSY.
+ * Context: the conductor, or for a first opinion; may sleep.
+ * Return: 0; -EOPNOTSUPP, -EBUSY, -ENOSPC.
  */
 int dm_sync_image_may(struct dm_sync_image *image, u32 operation, bool force,
 		      const char **why)
@@ -462,6 +462,8 @@ int dm_sync_image_may(struct dm_sync_image *image, u32 operation, bool force,
 		*why = "the store is full, and writes to the source wait for space";
 		return -EBUSY;
 	}
+	if (handlers[operation] == op_restore && !force)
+		return dm_sync_restore_may(image, why);
 	return 0;
 }
 

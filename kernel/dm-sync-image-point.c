@@ -7,6 +7,8 @@
  * (rule S), which begins when the view has the image. In this order, with what a
  * power cut leaves if it comes after the line and before the next:
  *
+ *	answer		the store is asked, by a read: one that does not answer is not
+ *			to be found out about when the gate is closed
  *	numbers		a generation and an own id that no image had, from those that
  *			the superblock has been ahead of for long. They are wasted.
  *	memory		the image's index; nothing later may fail for want of it
@@ -125,6 +127,9 @@ static int establish(struct dm_sync_image *image, struct dm_sync_view_image **vi
 	struct dm_sync_store *s = image->store;
 	int r;
 
+	/* Writes go unsaved since it did not answer, until the committer has come by. */
+	if (READ_ONCE(s->hung))
+		return -EIO;
 	r = dm_sync_image_record_point(image, new->generation, new->own_id, step);
 	if (r)
 		return r;
@@ -169,8 +174,19 @@ out:
 	return r;
 }
 
-/* NULL: nothing was frozen, and that is all right. */
-static struct dm_sync_freeze *freeze(struct dm_sync_store *s, bool force, const char **why)
+/**
+ * dm_sync_image_freeze - have the file system on the source door stand still
+ * @s: the store
+ * @force: go on when it cannot be
+ * @why: out: a constant sentence when it could not
+ *
+ * Without a file system what is dirty in the door's page cache is written.
+ *
+ * Context: the conductor; the gate open; may sleep.
+ * Return: for dm_sync_thaw(); NULL when nothing was frozen, and that is all right; an error.
+ */
+struct dm_sync_freeze *dm_sync_image_freeze(struct dm_sync_store *s, bool force,
+					    const char **why)
 {
 	struct dm_sync_freeze *f = ERR_PTR(-EBUSY);
 
@@ -189,7 +205,7 @@ static struct dm_sync_view_image *new_view(struct dm_sync_store *s)
 	int r;
 
 	mutex_lock(&s->commit_lock);
-	r = dm_sync_store_prepare_ids(s);
+	r = dm_sync_store_check(s) ?: dm_sync_store_prepare_ids(s);
 	if (!r) {
 		generation = dm_sync_store_take_generation(s);
 		own = dm_sync_store_take_own(s);
@@ -227,7 +243,7 @@ int dm_sync_image_take_point(struct dm_sync_image *image, const struct dm_sync_s
 		return PTR_ERR(view);
 	}
 	blkdev_issue_flush(s->source);		/* if it fails, the next one tells */
-	f = freeze(s, force, why);
+	f = dm_sync_image_freeze(s, force, why);
 	if (IS_ERR(f)) {
 		dm_sync_view_free(view);
 		return PTR_ERR(f);

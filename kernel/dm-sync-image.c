@@ -394,14 +394,20 @@ static void info_view(struct dm_sync_image *image, struct dm_sync_info *info)
 static void info_store(struct dm_sync_store *s, struct dm_sync_info *info)
 {
 	unsigned int shift = s->chunk_shift + SECTOR_SHIFT;
-	u32 slots = READ_ONCE(s->layout.nr_slots);
+	u32 slots = READ_ONCE(s->layout.nr_slots), left;
+	u64 ms = div_u64(ktime_get_ns(), NSEC_PER_MSEC);
 
 	info->size = (u64)s->sectors << SECTOR_SHIFT;
 	info->region_size = 1ULL << shift;
 	info->regions = s->layout.nr_chunks;
 	info->slots = slots;
 	info->store_size = READ_ONCE(s->layout.store_sectors) << SECTOR_SHIFT;
-	info->store_free = (u64)(slots - min(READ_ONCE(s->slots.used), slots)) << shift;
+	left = slots - min(READ_ONCE(s->slots.used), slots);
+	info->store_free = (u64)left << shift;
+	spin_lock(&s->fill_lock);
+	info->fill_rate = dm_sync_fill_rate(&s->fill, ms, shift);
+	info->full_seconds = dm_sync_fill_seconds(&s->fill, ms, left);
+	spin_unlock(&s->fill_lock);
 	info->read_bytes = atomic64_read(&s->read_bytes);
 	info->written_bytes = atomic64_read(&s->saved_bytes);
 	info->metadata_writes = atomic64_read(&s->meta.writes);
@@ -473,6 +479,7 @@ static void set_one(struct dm_sync_store *s, struct dm_sync_config *c,
 		break;
 	case DM_SYNC_SETTING_ON_FULL:
 		WRITE_ONCE(c->on_full, value);
+		WRITE_ONCE(s->on_full, value);
 		break;
 	default:
 		break;
@@ -775,6 +782,7 @@ static void set_live(struct dm_sync_store *s, bool live)
 	if (live) {
 		s->hold_max = s->config->hold_max;
 		s->rate = s->config->rate;
+		s->on_full = s->config->on_full;
 	}
 	spin_unlock_irq(&s->io_lock);
 	mutex_lock(&s->commit_lock);

@@ -48,6 +48,9 @@ int dm_sync_image_record_point(struct dm_sync_image *image, u32 generation, u32 
 int dm_sync_image_take_point(struct dm_sync_image *image, const struct dm_sync_step *step,
 			     bool force, struct dm_sync_view_image **old, const char **why);
 
+struct dm_sync_freeze *dm_sync_image_freeze(struct dm_sync_store *s, bool force,
+					    const char **why);
+
 /* dm-sync-image-ops.c: what operations do.  On the conductor. */
 u32 dm_sync_image_operations(void);
 int dm_sync_image_may(struct dm_sync_image *image, u32 operation, bool force,

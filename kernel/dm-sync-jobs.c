@@ -20,9 +20,12 @@
  *    for memory last: its ranges it had before, and it will want no second lot before
  *    it gave the first one back. The committer has reserves of its own.
  *
- * A store that waits for space (on_full:hold) keeps its jobs' memory meanwhile. They
- * and all that wait behind them need that space, too; and other stores have other
- * reserves. For the same reason a store may lie on a device that another one is behind.
+ * Who waits for space in the store (on_full:hold) gives his memory back. Other stores have
+ * other reserves, so a store may lie on a device that another one is behind.
+ *
+ * A store that does not answer may have memory of a job for ever. The job is let go of
+ * without it (dm-sync-patience.c) and the reserve, if it was that, is allocated anew by who
+ * needs it next, or is that memory when it comes back. Until then nothing has to be saved.
  *
  * The bio that reads into the pages is allocated together with them.
  */
@@ -204,6 +207,41 @@ void dm_sync_job_free_pages(struct dm_sync_jobs *jobs, struct dm_sync_job *job)
 	job->pages = NULL;
 }
 
+/**
+ * dm_sync_job_leave_pages - a job goes on without its memory, which is still in use
+ * @jobs: the job's store's
+ * @job: the job; has memory, for which dm_sync_jobs_take_back() is called some time
+ *
+ * It counts as given back, so that others are not kept waiting.
+ *
+ * Context: a step of the job.
+ */
+void dm_sync_job_leave_pages(struct dm_sync_jobs *jobs, struct dm_sync_job *job)
+{
+	if (job->pages == jobs->reserve) {
+		jobs->reserve = NULL;
+		jobs->reserve_used = false;
+	} else {
+		jobs->used -= job->bytes;
+	}
+	job->pages = NULL;
+}
+
+/**
+ * dm_sync_jobs_take_back - memory that a job had left is not in use any more
+ * @jobs: of the job
+ * @pages: the memory
+ *
+ * Context: a step of some job.
+ */
+void dm_sync_jobs_take_back(struct dm_sync_jobs *jobs, struct dm_sync_pages *pages)
+{
+	if (!jobs->reserve && (size_t)pages->nr * PAGE_SIZE >= DM_SYNC_JOB_BYTES)
+		jobs->reserve = pages;
+	else
+		pages_free(pages);
+}
+
 /* Memory for the first that waits, from the allocator or the reserve. */
 static bool give_pages(struct dm_sync_jobs *jobs, struct dm_sync_job *job)
 {
@@ -214,7 +252,9 @@ static bool give_pages(struct dm_sync_jobs *jobs, struct dm_sync_job *job)
 			return true;
 		}
 	}
-	if (jobs->reserve_used)
+	if (!jobs->reserve)
+		jobs->reserve = pages_alloc(DM_SYNC_JOB_BYTES, GFP_NOWAIT | __GFP_NOWARN);
+	if (jobs->reserve_used || !jobs->reserve)
 		return false;
 	jobs->reserve_used = true;
 	job->pages = jobs->reserve;

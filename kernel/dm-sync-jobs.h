@@ -12,17 +12,20 @@
 
 #define DM_SYNC_JOB_BYTES	(1u << 20)	/* the most that one job may ask for */
 #define DM_SYNC_JOBS_BYTES	(32u << 20)	/* the most that all have at once */
+#define DM_SYNC_JOB_NOTES	24u		/* u64 that go with a job's memory */
 
 /**
  * struct dm_sync_pages - memory of a job, and a bio that fills it
  * @nr: how many pages there are
  * @bio: reads into them, with @nr vectors @vecs
+ * @notes: the user's, to live as long as the pages
  * @page: the pages
  */
 struct dm_sync_pages {
 	unsigned int nr;
 	struct bio bio;
 	struct bio_vec *vecs;
+	u64 notes[DM_SYNC_JOB_NOTES];
 	struct page *page[];
 };
 
@@ -69,6 +72,8 @@ void dm_sync_job_queue(struct dm_sync_jobs *jobs, struct dm_sync_job *job,
 void dm_sync_job_want_pages(struct dm_sync_jobs *jobs, struct dm_sync_job *job,
 			    unsigned int bytes, void (*run)(struct dm_sync_job *job));
 void dm_sync_job_free_pages(struct dm_sync_jobs *jobs, struct dm_sync_job *job);
+void dm_sync_job_leave_pages(struct dm_sync_jobs *jobs, struct dm_sync_job *job);
+void dm_sync_jobs_take_back(struct dm_sync_jobs *jobs, struct dm_sync_pages *pages);
 
 void dm_sync_job_read(struct dm_sync_job *job, struct block_device *bdev, sector_t sector,
 		      unsigned int offset, unsigned int bytes,

@@ -118,6 +118,8 @@ static const struct dm_sync_nl_field dm_sync_nl_image_fields[] = {
 	FIELD(STORE_FREE_BYTES,		U64,	store_free),
 	FIELD(PAUSE_NS,			U64,	pause_ns),
 	FIELD(SLOTS,			U32,	slots),
+	FIELD(FILL_RATE_BYTES,		U64,	fill_rate),
+	FIELD(FULL_SECONDS,		INT,	full_seconds),
 };
 
 #undef FIELD

@@ -31,9 +31,9 @@ struct mapped_device;
  *	pair->lock held; must not sleep, and takes no lock that I/O, suspend or a
  *	dead device can hold (rule P).
  * @info: fill in what the engine knows: of the class's fields @percent,
- *	@rpo_objective and @rpo_measured, and all of ours but those of the identity, the reason, what is allowed and the door. The rest is there
- *	already; @f is what @facts gave. Called with pair->lock held, under the same
- *	terms.
+ *	@rpo_objective and @rpo_measured, and all of ours but those of the identity,
+ *	the reason, what is allowed and the door. The rest is there already; @f is
+ *	what @facts gave. Called with pair->lock held, under the same terms.
  * @table: the table whose waiters hear of a change (dm_table_event()); NULL when
  *	none is live. May sleep; the event lock is held, pair->lock is not.
  * @operate: as dm_sync_pair_operate(). May sleep; no lock held.

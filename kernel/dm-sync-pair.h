@@ -63,7 +63,8 @@ struct dm_sync_info {
 
 	/* of an image only, which the first tells; the store's are those of all its images */
 	char image[DM_SYNC_IMAGE_NAME_LEN];
-	u64 saved, alone, store_size, store_free, pause_ns;
+	u64 saved, alone, store_size, store_free, fill_rate, pause_ns;
+	int full_seconds;
 	u32 slots;
 };
 

@@ -32,6 +32,16 @@
  * is kept: nothing was taken from it, so it may be restored from again. What hosts write
  * after that is lost by a repetition where the chunks differ, as by any restore.
  *
+ * What the host may find strange. Two things are refused without force. A door that somebody has
+ * for himself, a file system or another device, has memory of the source that nobody can take
+ * back. And, with on_full:drop, when the store has less room than what the source loses by the
+ * restore would take, images are going to be given up for it, as for any other write; which is
+ * foreseen here, and logged if it is wanted all the same. Whoever reads the door through the page
+ * cache otherwise is served: what was dirty is written first, by what freezes file systems, unless
+ * writes are held for an image that is Suspended; and what was read is dropped as soon as hosts
+ * meet something else, at the beginning and when it breaks off. A page that is mapped, or is
+ * being read at that moment, may stay what it was.
+ *
  * A map that is damaged, or cannot be read, cannot say which chunks hosts have written
  * since; to take all of them for marked would undo acknowledged writes. It breaks off.
  *
@@ -40,10 +50,13 @@
  * waiting for the committer, who is ending it; it is freed before the next one begins, or
  * with the store.
  */
+#include <linux/blkdev.h>
 #include <linux/delay.h>
+#include <linux/err.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include "dm-sync-freeze.h"
 #include "dm-sync-image.h"
 
 #define DM_MSG_PREFIX "sync"
@@ -236,17 +249,101 @@ static int stand_still(struct dm_sync_restore *r, const struct dm_sync_step *dur
 	return error;
 }
 
+static struct block_device *door_of(struct dm_sync_store *s)
+{
+	return dm_disk(s->md)->part0;
+}
+
+/* What is dirty in the door's cache belongs to what was before. */
+static int redirect(struct dm_sync_restore *r, const struct dm_sync_step *during, bool force,
+		    const char **why)
+{
+	struct dm_sync_store *s = r->store;
+	struct dm_sync_freeze *f = NULL;
+	int error;
+
+	if (!READ_ONCE(s->holding))
+		f = dm_sync_image_freeze(s, force, why);
+	if (IS_ERR(f))
+		return PTR_ERR(f);
+	error = stand_still(r, during, why);
+	if (!error)
+		invalidate_bdev(door_of(s));
+	if (f)
+		dm_sync_thaw(f);
+	return error;
+}
+
+/* How many of these chunks differ, and have to be saved before the source is changed. */
+static u64 unsaved(struct dm_sync_image *image, u64 chunk, u64 end)
+{
+	const struct dm_sync_view_image *view;
+	u64 nr = 0;
+	u32 slot;
+
+	rcu_read_lock();
+	view = rcu_dereference(image->view);
+	for (; view && chunk < end; chunk++)
+		nr += !dm_sync_view_protected(&image->store->view, chunk) &&
+		      dm_sync_view_find(view, chunk, &slot) != DM_SYNC_FOUND_SOURCE;
+	rcu_read_unlock();
+	return nr;
+}
+
+/* Is there less room than it needs?  As things are; hosts write meanwhile. */
+static bool is_tight(struct dm_sync_image *image, bool warn)
+{
+	struct dm_sync_store *s = image->store;
+	u64 chunk, nr = s->layout.nr_chunks, needed = 0, room;
+
+	for (chunk = 0; chunk < nr; chunk += LOOK_CHUNKS) {
+		needed += unsaved(image, chunk, min(chunk + LOOK_CHUNKS, nr));
+		cond_resched();
+	}
+	room = READ_ONCE(s->layout.nr_slots) - READ_ONCE(s->slots.used);
+	if (needed <= room)
+		return false;
+	if (warn)
+		DMWARN("%s: to restore from %s the store needs room for %llu chunks, and has %llu",
+		       s->name, image->name, needed, room);
+	return true;
+}
+
+/**
+ * dm_sync_restore_may - is there a reason not to restore that force overrides?
+ * @image: from which
+ * @why: out: a constant sentence when there is
+ *
+ * Context: the conductor, or for a first opinion; may sleep.
+ * Return: 0; -EBUSY when somebody has the source door for himself; -ENOSPC when images are going
+ * to be given up for the restore.
+ */
+int dm_sync_restore_may(struct dm_sync_image *image, const char **why)
+{
+	if (READ_ONCE(door_of(image->store)->bd_holder)) {
+		*why = "the source door is mounted, or another device is on it";
+		return -EBUSY;
+	}
+	/* With on_full:hold writes wait first, and that is told. */
+	if (READ_ONCE(image->store->on_full) == DM_SYNC_ON_FULL_DROP && is_tight(image, false)) {
+		*why = "the store has too little room: images would be given up for this";
+		return -ENOSPC;
+	}
+	return 0;
+}
+
 /**
  * dm_sync_restore_begin - restore the source from an image
  * @image: the image, its door held; no restore goes on
  * @during: the state that its record is to say
+ * @force: also when the file system on the door cannot be frozen
  * @why: out: a constant sentence when it failed
  *
  * Context: the conductor; may sleep.
  * Return: 0 and hosts see the image; or a negative errno: nothing has changed.
  */
 int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step *during,
-			  const char **why)
+			  bool force, const char **why)
 {
 	struct dm_sync_store *s = image->store;
 	struct dm_sync_restore *r = s->restore_memory;
@@ -265,8 +362,10 @@ int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step
 	if (!r)
 		return -ENOMEM;
 	error = prepare(r, why);
+	if (!error && force)
+		is_tight(image, true);
 	if (!error)
-		error = stand_still(r, during, why);
+		error = redirect(r, during, force, why);
 	set_marks(s, NULL);
 	if (error) {
 		free_restore(r);
@@ -383,6 +482,8 @@ int dm_sync_restore_abort(struct dm_sync_image *image, const struct dm_sync_step
 	else
 		dm_sync_restore_off(s);
 	mutex_unlock(&s->commit_lock);
+	if (!error)
+		invalidate_bdev(door_of(s));	/* hosts meet what was not restored again */
 	return error;
 }
 

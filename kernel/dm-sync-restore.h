@@ -93,8 +93,9 @@ bool dm_sync_restore_demand(struct dm_sync_store *s, struct dm_sync_demand *dema
 void dm_sync_restore_work_init(struct dm_sync_restore *r);
 
 /* dm-sync-restore-life.c */
+int dm_sync_restore_may(struct dm_sync_image *image, const char **why);
 int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step *during,
-			  const char **why);
+			  bool force, const char **why);
 void dm_sync_restore_saved(struct dm_sync_store *s, u64 chunk);
 bool dm_sync_restore_is_from(struct dm_sync_store *s, const struct dm_sync_image *image);
 u64 dm_sync_restore_left(struct dm_sync_image *image);

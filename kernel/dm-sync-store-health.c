@@ -117,6 +117,20 @@ int dm_sync_store_ask(struct dm_sync_store *s)
 }
 
 /**
+ * dm_sync_store_check - does the store answer?
+ * @s: the store
+ *
+ * To be asked before hosts are made to wait for it.
+ *
+ * Context: commit_lock held; armed; waits for I/O.
+ * Return: 0 or a negative errno.
+ */
+int dm_sync_store_check(struct dm_sync_store *s)
+{
+	return ask_read(s);
+}
+
+/**
  * dm_sync_store_health_stop - nobody asks any more
  * @s: the store, not armed
  *

@@ -53,6 +53,7 @@ static void free_queues(struct dm_sync_store *s)
 		destroy_workqueue(s->conductor);
 	if (s->restore_wq)
 		destroy_workqueue(s->restore_wq);
+	dm_sync_patience_stop(s);
 }
 
 static void free_pools(struct dm_sync_store *s)

@@ -28,6 +28,7 @@
 
 #include "dm-sync.h"
 #include "dm-sync-claim.h"
+#include "dm-sync-fill.h"
 #include "dm-sync-gate.h"
 #include "dm-sync-jobs.h"
 #include "dm-sync-options.h"
@@ -49,14 +50,20 @@ struct dm_sync_store;
  *	write
  * @bad: bit i: the source could not be read in chunk @chunk + i
  * @own: the image whose own write this is; NULL: what the source held
+ * @yields: a host's write waits for it: it may be given back when there is no space, to
+ *	come again, and be let go of when the store does not answer
  * @pages: the data, chunk by chunk, each chunk a whole slot long
  * @done: called by the committer, with commit_lock held; must not wait. 0: what is
  *	saved is durable and in the view, or no image needs it any more (all that did
  *	have been given up); the host's write may be issued. -EAGAIN, not for own
  *	writes: it waited for space and a noflush suspend begins; nothing was saved for
  *	sure, the host's write is not issued and goes back to device-mapper to be
- *	queued. For own writes any other negative errno: that write fails, -ENOSPC
- *	when the store is full.
+ *	queued. -EBUSY, for those that yield: there is no space, and it is going to be
+ *	waited for; likewise, the caller lets go of what he holds, puts his job into
+ *	@waiters, kicks, and begins anew when dm_sync_cow_wake() says. -ECANCELED, likewise
+ *	for those: as 0, but the save and its pages stay in use, until dm_sync_cow_return();
+ *	commit_lock may not be held then. For own writes any
+ *	other negative errno: that write fails, -ENOSPC when the store is full.
  * @saved: chunks of it, from the first on, that are settled; the committer's
  *
  * All but @list and @saved are the caller's to fill in, and to keep until @done.
@@ -69,6 +76,7 @@ struct dm_sync_save {
 	u32 nr;
 	unsigned long *bad;
 	struct dm_sync_image *own;
+	bool yields;
 	struct page **pages;
 	void (*done)(struct dm_sync_save *save, int error);
 	u32 saved;
@@ -225,14 +233,28 @@ struct dm_sync_store {
 	unsigned int nr_images;		/* in @image */
 
 	/* the committer; commit_lock, but for @saves */
-	spinlock_t save_lock;		/* @saves; interrupts off */
+	spinlock_t save_lock;		/* @saves, @waiters; interrupts off */
 	struct list_head saves;		/* waiting to be committed */
 	struct work_struct commit_work;
 	struct bio_set commit_bs;
+	struct list_head waiters;	/* jobs whose saves yielded; save_lock */
+	atomic_t nr_waiting;		/* those, and woken ones that may have to save still */
+
+	/* dm-sync-patience.c; save_lock */
+	struct timer_list patience;
+	struct list_head orphans;	/* saves that were let go of */
+	bool committing;		/* the committer is under way, since @beat (jiffies) */
+	bool away;			/* it waits for the device, or for commit_lock */
+	unsigned long beat;
+	bool hung;			/* the store does not answer; nothing needs to be saved */
+	struct work_struct hung_work;	/* on the conductor */
 	bool full;			/* saves wait for space (on_full:hold) */
+	u32 full_used, full_slots, full_images;	/* what there was when they last did */
 	bool hold_over;			/* they waited long enough */
 	bool let_go, requeue;		/* a suspend begins: nothing may wait; for requeue */
 	bool low;
+	spinlock_t fill_lock;		/* @fill; innermost, interrupts off */
+	struct dm_sync_fill fill;
 	unsigned int starved;		/* times without memory, in a row */
 	struct delayed_work full_work;	/* the end of the wait */
 	struct delayed_work probe_work;	/* tries what a failed store owes */
@@ -255,6 +277,7 @@ struct dm_sync_store {
 	struct kobject *dir, *images_dir;	/* dm-sync/ and dm-sync/images/ */
 	u32 hold_max;			/* as @config has them, for whoever asks; io_lock */
 	u64 rate;
+	u8 on_full;
 
 	/* host I/O */
 	struct dm_sync_gate gate;
@@ -324,9 +347,19 @@ void dm_sync_store_let_go(struct dm_sync_store *s, bool let_go, bool requeue);
 void dm_sync_store_start_timers(struct dm_sync_store *s);
 void dm_sync_store_stop_timers(struct dm_sync_store *s);
 
+/* dm-sync-patience.c: a store that does not answer does not hold the source */
+void dm_sync_patience_begin(struct dm_sync_store *s);
+bool dm_sync_patience_away(struct dm_sync_store *s, bool away);
+void dm_sync_patience_end(struct dm_sync_store *s);
+bool dm_sync_patience_over(struct dm_sync_store *s);
+void dm_sync_patience_mend(struct dm_sync_store *s);
+void dm_sync_patience_stop(struct dm_sync_store *s);
+void dm_sync_patience_init(struct dm_sync_store *s);
+
 /* dm-sync-store-health.c: has the device gone? */
 void dm_sync_store_suspect(struct dm_sync_store *s, bool write);
 int dm_sync_store_ask(struct dm_sync_store *s);
+int dm_sync_store_check(struct dm_sync_store *s);
 void dm_sync_store_health_stop(struct dm_sync_store *s);
 void dm_sync_store_health_init(struct dm_sync_store *s);
 
@@ -337,6 +370,8 @@ int dm_sync_cow_end_io(struct dm_sync_store *s, struct bio *bio, blk_status_t *e
 int dm_sync_cow_init(struct dm_sync_store *s);	/* @io_wq is there, @ranges not yet */
 void dm_sync_cow_exit(struct dm_sync_store *s);	/* @io_wq is gone; also when init failed */
 void dm_sync_cow_restart(struct dm_sync_store *s, struct bio_list *bios);
+void dm_sync_cow_wake(struct dm_sync_store *s);		/* @waiters: there may be space */
+void dm_sync_cow_return(struct dm_sync_store *s, struct dm_sync_save *save);
 
 /*
  * dm-sync-image.c: images as pairs, their operations
@@ -373,6 +408,9 @@ void dm_sync_cow_restart(struct dm_sync_store *s, struct bio_list *bios);
  *
  * reach: tells every image whether the store's device answers; likewise.
  *
+ * lose: all images are lost, in memory alone; from any context. tell_lost: says so, on the
+ * conductor.
+ *
  * hold: for host writes that would have to be saved, before they ask for a range: true
  * when @bio was taken; some time dm_sync_cow_restart() begins with it anew, so the caller
  * leaves the gate for it.
@@ -395,6 +433,8 @@ bool dm_sync_images_reclaim(struct dm_sync_store *s);
 bool dm_sync_images_hold(struct dm_sync_store *s, struct bio *bio);
 void dm_sync_images_space(struct dm_sync_store *s, enum dm_sync_space what);
 void dm_sync_images_reach(struct dm_sync_store *s, bool answers);
+void dm_sync_images_lose(struct dm_sync_store *s, u32 reason);
+void dm_sync_images_tell_lost(struct dm_sync_store *s);
 void dm_sync_image_register(struct dm_sync_image *image);
 void dm_sync_images_register(struct dm_sync_store *s);
 void dm_sync_images_stop(struct dm_sync_store *s);

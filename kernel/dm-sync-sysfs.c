@@ -306,6 +306,8 @@ static struct dm_sync_file dm_sync_image_files[] = {
 	FILE(store_bytes,		U64,	store_size),
 	FILE(store_free_bytes,		U64,	store_free),
 	FILE(slots,			U32,	slots),
+	FILE(fill_bytes_per_second,	U64,	fill_rate),
+	FILE(full_seconds,		INT,	full_seconds),
 };
 
 #undef FILE

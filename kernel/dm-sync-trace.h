@@ -11,7 +11,15 @@
  *	dm_sync_pace		the pause before the next copy, and because of what
  *	dm_sync_state		a change of state
  *
- * "pair" is the pair's id as in netlink and sysfs.
+ * Of stores, whose images are pairs each:
+ *
+ *	dm_sync_cow		a host write of the source, and what becomes of it
+ *	dm_sync_save		chunks that are saved, or an own write, or that it failed
+ *	dm_sync_batch		slots that are durable now, with the block that tells of them
+ *	dm_sync_image		host I/O of an image, or a part of it, and where it goes
+ *	dm_sync_give_up		an image that is lost; the record says so if error is 0
+ *
+ * "pair" is the pair's id as in netlink and sysfs, "door" the source door's number.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM dm_sync
@@ -37,7 +45,7 @@
 
 /*
  * Numbers, because programs that read a trace cannot resolve the names of an
- * enumeration; dm-sync-trace.c asserts that they are those of enum req_op.
+ * enumeration; dm-sync-trace.c asserts that they are those of enum req_op and others.
  */
 #define dm_sync_trace_op(op)				\
 	__print_symbolic(op,				\
@@ -51,6 +59,28 @@
 		{ DM_SYNC_TRACE_BOTH,	"both" },	\
 		{ DM_SYNC_TRACE_HOLD,	"hold" },	\
 		{ DM_SYNC_TRACE_RESTORE, "restore" })
+
+/* decision of dm_sync_cow */
+#define DM_SYNC_TRACE_PASS	0	/* to the source: nothing needs to be saved */
+#define DM_SYNC_TRACE_SAVE	1	/* first that is saved */
+#define DM_SYNC_TRACE_WAIT	2	/* an image that is Suspended holds it */
+#define DM_SYNC_TRACE_DEMAND	3	/* first its chunks are restored */
+
+/* place of dm_sync_image; 0 to 3 are enum dm_sync_found */
+#define DM_SYNC_TRACE_FIRST	4	/* a first write: an own slot is to be made */
+
+#define dm_sync_trace_cow(decision)			\
+	__print_symbolic(decision,			\
+		{ DM_SYNC_TRACE_PASS,	"pass" },	\
+		{ DM_SYNC_TRACE_SAVE,	"save" },	\
+		{ DM_SYNC_TRACE_WAIT,	"hold" },	\
+		{ DM_SYNC_TRACE_DEMAND,	"restore" })
+
+#define dm_sync_trace_place(place)			\
+	__print_symbolic(place,				\
+		{ 0, "source" },	{ 1, "slot" },	\
+		{ 2, "own" },		{ 3, "bad" },	\
+		{ DM_SYNC_TRACE_FIRST,	"first" })
 
 #define dm_sync_trace_kind(kind)			\
 	__print_symbolic(kind,				\
@@ -91,7 +121,8 @@
 	__print_symbolic(cause,				\
 		{ 0, "created" }, { 1, "operation" }, { 2, "completed" },	\
 		{ 3, "error" }, { 4, "recovery" }, { 5, "crash" },	\
-		{ 6, "setting" }, { 7, "deleted" })
+		{ 6, "setting" }, { 7, "deleted" },	\
+		{ 8, "host" }, { 9, "space" })
 
 TRACE_EVENT(dm_sync_map,
 	TP_PROTO(u32 pair, const struct bio *bio, unsigned int decision),
@@ -248,6 +279,113 @@ TRACE_EVENT(dm_sync_state,
 		  dm_sync_trace_progress(__entry->old_progress),
 		  dm_sync_trace_progress(__entry->new_progress),
 		  dm_sync_trace_cause(__entry->cause), __entry->operation)
+);
+
+TRACE_EVENT(dm_sync_cow,
+	TP_PROTO(dev_t door, const struct bio *bio, unsigned int decision),
+	TP_ARGS(door, bio, decision),
+	TP_STRUCT__entry(
+		__field(dev_t, door)
+		__field(u32, op)
+		__field(sector_t, sector)
+		__field(unsigned int, sectors)
+		__field(unsigned int, decision)
+	),
+	TP_fast_assign(
+		__entry->door = door;
+		__entry->op = (__force u32)bio_op(bio);
+		__entry->sector = bio->bi_iter.bi_sector;
+		__entry->sectors = bio_sectors(bio);
+		__entry->decision = decision;
+	),
+	TP_printk("door=%u:%u op=%s sector=%llu sectors=%u decision=%s",
+		  MAJOR(__entry->door), MINOR(__entry->door),
+		  dm_sync_trace_op(__entry->op), (unsigned long long)__entry->sector,
+		  __entry->sectors, dm_sync_trace_cow(__entry->decision))
+);
+
+TRACE_EVENT(dm_sync_save,
+	TP_PROTO(dev_t door, u64 chunk, u32 nr, bool own, int error),
+	TP_ARGS(door, chunk, nr, own, error),
+	TP_STRUCT__entry(
+		__field(dev_t, door)
+		__field(u64, chunk)
+		__field(u32, nr)
+		__field(bool, own)
+		__field(int, error)
+	),
+	TP_fast_assign(
+		__entry->door = door;
+		__entry->chunk = chunk;
+		__entry->nr = nr;
+		__entry->own = own;
+		__entry->error = error;
+	),
+	TP_printk("door=%u:%u chunk=%llu nr=%u of=%s error=%d",
+		  MAJOR(__entry->door), MINOR(__entry->door), __entry->chunk,
+		  __entry->nr, __entry->own ? "image" : "source", __entry->error)
+);
+
+TRACE_EVENT(dm_sync_batch,
+	TP_PROTO(dev_t door, u64 number, u32 first, u32 nr, int error),
+	TP_ARGS(door, number, first, nr, error),
+	TP_STRUCT__entry(
+		__field(dev_t, door)
+		__field(u64, number)
+		__field(u32, first)
+		__field(u32, nr)
+		__field(int, error)
+	),
+	TP_fast_assign(
+		__entry->door = door;
+		__entry->number = number;
+		__entry->first = first;
+		__entry->nr = nr;
+		__entry->error = error;
+	),
+	TP_printk("door=%u:%u batch=%llu slot=%u nr=%u error=%d",
+		  MAJOR(__entry->door), MINOR(__entry->door), __entry->number,
+		  __entry->first, __entry->nr, __entry->error)
+);
+
+TRACE_EVENT(dm_sync_image,
+	TP_PROTO(u32 pair, const struct bio *bio, unsigned int place),
+	TP_ARGS(pair, bio, place),
+	TP_STRUCT__entry(
+		__field(u32, pair)
+		__field(u32, op)
+		__field(sector_t, sector)
+		__field(unsigned int, sectors)
+		__field(unsigned int, place)
+	),
+	TP_fast_assign(
+		__entry->pair = pair;
+		__entry->op = (__force u32)bio_op(bio);
+		__entry->sector = bio->bi_iter.bi_sector;
+		__entry->sectors = bio_sectors(bio);
+		__entry->place = place;
+	),
+	TP_printk("pair=%u op=%s sector=%llu sectors=%u place=%s",
+		  __entry->pair, dm_sync_trace_op(__entry->op),
+		  (unsigned long long)__entry->sector, __entry->sectors,
+		  dm_sync_trace_place(__entry->place))
+);
+
+TRACE_EVENT(dm_sync_give_up,
+	TP_PROTO(u32 pair, u32 reason, int error),
+	TP_ARGS(pair, reason, error),
+	TP_STRUCT__entry(
+		__field(u32, pair)
+		__field(u32, reason)
+		__field(int, error)
+	),
+	TP_fast_assign(
+		__entry->pair = pair;
+		__entry->reason = reason;
+		__entry->error = error;
+	),
+	TP_printk("pair=%u reason=%u error=%d", __entry->pair, __entry->reason,
+		  __entry->error)
 );
 
 #endif /* DM_SYNC_TRACE_H */

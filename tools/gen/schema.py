@@ -52,7 +52,9 @@ def image():
         "name": {"type": "string"}, "store": {"type": "string"},
         "saved_bytes": nullable(U64), "alone_bytes": nullable(U64),
         "store_bytes": nullable(U64), "store_free_bytes": nullable(U64),
-        "store_chunks": nullable(U32), "pause_ns": nullable(U64)}),
+        "store_chunks": nullable(U32), "pause_ns": nullable(U64),
+        "store_fill_bytes_per_second": nullable(U64),
+        "store_full_seconds": nullable(U32)}),
         "type": ["object", "null"]}
 
 

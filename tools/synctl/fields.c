@@ -66,6 +66,8 @@ const struct field fields[] = {
 	F("store_free_bytes", "Store free", STORE_FREE_BYTES, BYTES),
 	F("slots", "Store chunks", SLOTS, NUMBER),
 	F("pause_ns", "Pause", PAUSE_NS, NUMBER),
+	F("fill_rate_bytes", "Store fills", FILL_RATE_BYTES, BYTES),
+	F("full_seconds", "Store full in", FULL_SECONDS, NUMBER),
 	F("copied_since", "Counted since", COPIED_SINCE, TIME),
 };
 

@@ -397,6 +397,8 @@ const struct spec_attr spec_attrs_pair[DM_SYNC_A_PAIR_MAX + 1] = {
 	[DM_SYNC_A_PAIR_PAUSE_NS] = { "pause-ns", SPEC_U64, NULL, 0, 0 },
 	[DM_SYNC_A_PAIR_SLOTS] = { "slots", SPEC_U32, NULL, 0, 0 },
 	[DM_SYNC_A_PAIR_STOP_AT] = { "stop-at", SPEC_U32, &spec_copy_state, 2, 11 },
+	[DM_SYNC_A_PAIR_FILL_RATE_BYTES] = { "fill-rate-bytes", SPEC_U64, NULL, 0, 0 },
+	[DM_SYNC_A_PAIR_FULL_SECONDS] = { "full-seconds", SPEC_U32, NULL, 0, 0 },
 };
 
 const struct spec_cmd spec_cmds[DM_SYNC_CMD_MAX + 1] = {

@@ -178,6 +178,8 @@ static struct json_object *image(const struct dms_pair *pair)
 	ADD(o, "store_free_bytes", number(pair, DM_SYNC_A_PAIR_STORE_FREE_BYTES));
 	ADD(o, "store_chunks", number(pair, DM_SYNC_A_PAIR_SLOTS));
 	ADD(o, "pause_ns", number(pair, DM_SYNC_A_PAIR_PAUSE_NS));
+	ADD(o, "store_fill_bytes_per_second", number(pair, DM_SYNC_A_PAIR_FILL_RATE_BYTES));
+	ADD(o, "store_full_seconds", number(pair, DM_SYNC_A_PAIR_FULL_SECONDS));
 	return o;
 }
 

@@ -132,7 +132,14 @@ static void print_image(struct args *args, const struct dms_pair *pair)
 	format_bytes(GET(pair, SLOTS) * GET(pair, REGION_BYTES), exact, text, sizeof(text));
 	printf(" of %s", text);
 	format_bytes(GET(pair, REGION_BYTES), exact, text, sizeof(text));
-	printf(", in chunks of %s\n", text);
+	printf(", in chunks of %s", text);
+	if (HAS(pair, FULL_SECONDS)) {
+		format_duration(GET(pair, FULL_SECONDS), text, sizeof(text));
+		printf(", full in %s", text);
+		format_bytes(GET(pair, FILL_RATE_BYTES), exact, text, sizeof(text));
+		printf(" at %s/s", text);
+	}
+	printf("\n");
 }
 
 static void print_rest(struct args *args, const struct dms_pair *pair)

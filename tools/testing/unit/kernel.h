@@ -160,6 +160,7 @@ static inline void mod_timer(struct timer_list *t, unsigned long when)
 	t->armed = true;
 }
 #define timer_shutdown_sync(t)	((t)->armed = false)
+#define timer_pending(t)	((t)->armed)
 
 /* lists */
 struct list_head { struct list_head *next, *prev; };

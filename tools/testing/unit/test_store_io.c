@@ -28,7 +28,7 @@ typedef u64 stamp_t;
 
 struct host_io {
 	struct bio bio;
-	u64 per_io[80];
+	u64 per_io[96];
 	u8 *buf;
 	bool busy;
 	struct shown *image;		/* NULL: the source */
@@ -63,7 +63,7 @@ static u32 free_slots[SLOTS], nr_free, next_generation, next_own;
 static u64 now;
 static stamp_t next_stamp;
 static bool no_memory, deny;
-static unsigned int reads_checked, requeued, splits, given_up, bad_saved, own_saves;
+static unsigned int reads_checked, requeued, splits, given_up, bad_saved, own_saves, yielded;
 static unsigned long long seed;
 
 static u32 rnd(u32 below)
@@ -315,6 +315,7 @@ static struct host_io *host_prepare(struct shown *x, blk_opf_t op, sector_t star
 	if (h == hosts + HOSTS)
 		return NULL;
 	memset(h, 0, sizeof(*h));
+	memset(h->per_io, 0xa5, sizeof(h->per_io));
 	h->busy = true;
 	h->image = x;
 	h->start = start;
@@ -564,8 +565,19 @@ static bool commit_begin(void)
 {
 	struct dm_sync_save *save = list_first_entry_or_null(&saves, struct dm_sync_save, list);
 
+	expect(atomic_read(&store.nr_waiting) || list_empty(&store.waiters), "waiters are counted");
+	if (!list_empty(&store.waiters) && (!save || !rnd(6))) {
+		dm_sync_cow_wake(&store);
+		return true;
+	}
 	if (!save)
 		return false;
+	expect(!save->own || !save->yields, "an own write does not yield");
+	if (save->yields && !rnd(8)) {
+		yielded++;
+		end_save(save, -EBUSY);
+		return true;
+	}
 	if (save->own && !save->own->view) {
 		end_save(save, -EIO);
 		return true;
@@ -863,6 +875,8 @@ static void begin(void)
 	store.io_wq = &wq;
 	store.ranges = dm_sync_ranges_create(11);
 	spin_lock_init(&store.io_lock);
+	spin_lock_init(&store.save_lock);
+	INIT_LIST_HEAD(&store.waiters);
 	dm_sync_cow_init(&store);
 	dm_sync_view_init(&store.view, CHUNKS);
 	if (dm_sync_view_load_begin(&store.view, 1, 1, SLOTS))
@@ -909,9 +923,10 @@ int main(int argc, char **argv)
 			printf("# history %llu\n", run);
 	}
 	point("images show what they have to, and everything comes to rest");
-	printf("# %u sectors read, %u splits, %u requeued, %u images given up, %u bad, %u own\n",
-	       reads_checked, splits, requeued, given_up, bad_saved, own_saves);
-	ok(splits && requeued && given_up && bad_saved && own_saves, "all of it happened");
+	printf("# %u sectors read, %u splits, %u requeued, %u yielded, %u images given up, %u bad, %u own\n",
+	       reads_checked, splits, requeued, yielded, given_up, bad_saved, own_saves);
+	ok(splits && requeued && yielded && given_up && bad_saved && own_saves,
+	   "all of it happened");
 	free(source_dev.data);
 	free(store_dev.data);
 	return done();

@@ -171,19 +171,35 @@ t_hold_ended_by_deleting_an_image()
 	equal "used" "$(used)" $((SLOTS - 10 + 1))
 }
 
-# A read of the very chunk that a write waits to have saved waits with it, and ends well.
+# Nobody needs what waits to be saved, so it needs no space.
+t_hold_ended_by_deleting_all_images()
+{
+	nearly_full on_full:hold hold_max:600
+	waiting "$SLOTS"
+	delete c b
+	space_becomes full
+	kill -0 $WRITER || fail "the write did not wait"
+	delete a
+	passed
+	space_becomes ok
+	used_becomes 0
+	create d
+	keep d
+	touch_chunks 0 10
+	as_kept d
+}
+
+# Even of the very chunk that a write waits to have saved: the source still has it.
 t_images_are_read_while_writes_wait_for_space()
 {
 	nearly_full on_full:hold hold_max:600
 	waiting "$SLOTS"
-	timeout 30 dmsio verify "$(dev d.b)" --sectors 0:$((SLOTS * CHUNK)) >/dev/null ||
-		fail "reads of other chunks wait"
-	dmsio compare "$(dev d.b)" "$TMP/b.kept" >"$TMP/read" 2>&1 &
-	reader=$!
-	echo $reader >>"$BASE/pids"
+	timeout 60 dmsio compare "$(dev d.b)" "$TMP/b.kept" >"$TMP/read" 2>&1 ||
+		fail "reads wait, or fail: $(cat "$TMP/read")"
+	space_becomes full
+	kill -0 $WRITER || fail "the write did not wait"
 	msg v set on_full drop
 	passed
-	wait_exit $reader 30 || fail "the read failed: $(cat "$TMP/read")"
 	as_kept b c
 }
 
@@ -242,6 +258,46 @@ t_hold_ended_by_a_suspend()
 	as_kept b c
 }
 
+# restored NAME: the source is what was kept of it, through the page cache, too
+restored()
+{
+	wait_field "v@$1" progress_status Completed
+	dmsio compare "$V" "$TMP/$1.kept" >"$TMP/restored" 2>&1 ||
+		fail "the source is not $1: $(cat "$TMP/restored")"
+	cmp "$V" "$TMP/$1.kept" || fail "the page cache has something else"
+}
+
+# a differs in 10 chunks more than c has saved, and no slot is free.
+t_a_restore_that_needs_more_room_than_there_is()
+{
+	nearly_full on_full:drop
+	equal "without room" "$(message v image restore a)" ENOSPC
+	fields v@a copy_state=Synchronized progress_status=Completed reason=none
+	image restore a force
+	restored a
+	logged "needs room for 10 chunks, and has 0"
+	lost b "$FULL"
+	lost c "$FULL"
+	as_kept a
+}
+
+t_a_restore_under_a_door_that_is_in_use()
+{
+	volume
+	create a
+	keep a
+	fill_chunks 3 20
+	cat "$V" >/dev/null
+	table over "0 $N linear $V 0"
+	equal "a device on it" "$(message v image restore a)" EBUSY
+	fields v@a copy_state=Synchronized progress_status=Completed reason=none
+	remove over
+	# Dirty in the cache: part of what is given up by restoring.
+	dd if=/dev/zero of="$V" bs=64k seek=40 count=4 conv=notrunc status=none
+	image restore a
+	restored a
+}
+
 t_an_own_write_fails_alone_when_the_store_is_full()
 {
 	nearly_full on_full:drop
@@ -269,6 +325,8 @@ t_low_water()
 	fill_chunks 0 $((SLOTS * 92 / 100 + 1))
 	space_becomes low 10
 	wait_field v@a reason "$LOW"
+	at_least "the rate at which it fills" "$(f v@a fill_bytes_per_second)" 1
+	at_most "seconds until it is full" "$(f v@a full_seconds)" 3000
 	fields v@b "reason=$LOW" copy_state=Synchronized
 	# Once, not with every write.
 	fill_chunks 0 $((SLOTS - 1))
@@ -311,6 +369,45 @@ t_the_store_dies_under_writers()
 	lost b "$FAILED"
 	door a
 	one_instant a
+}
+
+t_a_store_that_does_not_answer()
+{
+	volume hold_max:4
+	create a
+	touch_chunks 3 1
+	dmsetup suspend --noflush --nolockfs "${P}st"
+	# What is saved does not need the store; what is not waits, and not for ever.
+	touch_chunks 3 1
+	read -r begin _ </proc/uptime
+	touch_chunks 5 1
+	read -r end _ </proc/uptime
+	at_least "seconds held" $((${end%.*} - ${begin%.*})) 3
+	lost a "$FAILED"
+	logged "the store does not answer. Its images are lost"
+	unreadable a 5
+	touch_chunks 6 20
+	fill_chunks 30 40
+	dmsetup resume "${P}st"
+	wait_for_resync a
+	keep a
+	touch_chunks 3 30
+	as_kept a
+	again hold_max:4
+	as_kept a
+	dmsio verify "$V" --sectors $((30 * CHUNK)):$CHUNK >/dev/null || fail "a host write is lost"
+}
+
+_resynced()
+{
+	[ "$(message v image resync "$1")" = 0 ]
+}
+
+# wait_for_resync NAME: the store has to be written again for that
+wait_for_resync()
+{
+	until_true 60 _resynced "$1" || fail "$1 cannot be taken anew: $(dmsetup status "${P}v")"
+	fields "v@$1" copy_state=Synchronized reason=none
 }
 
 t_writes_to_the_store_fail()
@@ -408,9 +505,11 @@ t_reads_of_the_source_fail()
 }
 
 run_tests t_drop_gives_up_the_oldest_first t_drop_under_writers \
-	t_hold_ended_by_deleting_an_image t_images_are_read_while_writes_wait_for_space \
+	t_hold_ended_by_deleting_an_image t_hold_ended_by_deleting_all_images \
+	t_images_are_read_while_writes_wait_for_space \
 	t_hold_ended_by_growth t_hold_ended_by_its_deadline \
 	t_hold_ended_by_a_setting t_hold_ended_by_a_suspend \
+	t_a_restore_that_needs_more_room_than_there_is t_a_restore_under_a_door_that_is_in_use \
 	t_an_own_write_fails_alone_when_the_store_is_full t_low_water \
-	t_the_store_dies_under_writers t_writes_to_the_store_fail t_reads_of_the_store_fail \
-	t_reads_of_the_source_fail
+	t_the_store_dies_under_writers t_a_store_that_does_not_answer \
+	t_writes_to_the_store_fail t_reads_of_the_store_fail t_reads_of_the_source_fail
