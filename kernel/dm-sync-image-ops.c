@@ -352,7 +352,7 @@ static int op_resume(struct dm_sync_image *image, struct dm_sync_image_change *c
 
 static int op_restore(struct dm_sync_image *image, struct dm_sync_image_change *c)
 {
-	int r = dm_sync_restore_begin(image, &c->during, c->force, &c->why);
+	int r = dm_sync_restore_begin(image, c);
 
 	if (!r)
 		door_open(image);

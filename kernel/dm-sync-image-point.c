@@ -35,6 +35,11 @@
  * one or the other, and never none. The old view is deleted afterwards; by the law of
  * generations its entries were free the moment the record was durable.
  *
+ * All of this begins when the worker of a restore that has broken off rests. It saves what
+ * the source has without being in the gate; and its range keeps hosts from a chunk only
+ * until that is protected, which happens without it when newer images are deleted. So
+ * what it read might be older than the point, and its save come after it.
+ *
  * Waits, and what ends them (rule Q): the freeze and the gate have deadlines, after
  * which all is undone and the operation refused. Writes that are held for an image
  * that is Suspended are out of the gate; but a freeze would wait for them, so it is
@@ -233,10 +238,13 @@ int dm_sync_image_take_point(struct dm_sync_image *image, const struct dm_sync_s
 			     bool force, struct dm_sync_view_image **old, const char **why)
 {
 	struct dm_sync_store *s = image->store;
-	struct dm_sync_view_image *view = new_view(s);
+	struct dm_sync_view_image *view;
 	struct dm_sync_freeze *f;
-	int r;
+	int r = dm_sync_restore_rest(s, why);
 
+	if (r)
+		return r;
+	view = new_view(s);
 	if (IS_ERR(view)) {
 		*why = PTR_ERR(view) == -ENOMEM ? "not enough memory" :
 						  "the store could not be written";

@@ -509,6 +509,36 @@ void dm_sync_map_or(struct dm_sync_map *into, struct dm_sync_map *from)
 }
 
 /**
+ * dm_sync_map_next_before - find a marked region, not farther than needed
+ * @map: the map
+ * @from: where to start
+ * @limit: where to stop, exclusive
+ *
+ * Context: any; no lock. Looks at no more than the blocks of @from to @limit: for callers
+ * who cannot be interrupted.
+ * Return: the first marked region at or after @from, at most @limit and nr_regions,
+ * which mean that there is none.
+ */
+u64 dm_sync_map_next_before(struct dm_sync_map *map, u64 from, u64 limit)
+{
+	u32 bit, size, i;
+	u64 first;
+
+	limit = min(limit, map->nr_regions);
+	if (from >= limit)
+		return limit;
+	for (i = block_of(from, &bit); ; i++, bit = 0) {
+		first = (u64)i * DM_SYNC_MAP_BITS;
+		if (first >= limit)
+			return limit;
+		size = min_t(u64, DM_SYNC_MAP_BITS, limit - first);
+		bit = find_next_bit_le(block_map(&map->block[i]), size, bit);
+		if (bit < size)
+			return first + bit;
+	}
+}
+
+/**
  * dm_sync_map_next - find a marked region
  * @map: the map
  * @from: where to start
@@ -518,17 +548,7 @@ void dm_sync_map_or(struct dm_sync_map *into, struct dm_sync_map *from)
  */
 u64 dm_sync_map_next(struct dm_sync_map *map, u64 from)
 {
-	u32 bit, size, i;
-
-	if (from >= map->nr_regions)
-		return map->nr_regions;
-	for (i = block_of(from, &bit); i < map->nr_blocks; i++, bit = 0) {
-		size = block_bits(map, i);
-		bit = find_next_bit_le(block_map(&map->block[i]), size, bit);
-		if (bit < size)
-			return (u64)i * DM_SYNC_MAP_BITS + bit;
-	}
-	return map->nr_regions;
+	return dm_sync_map_next_before(map, from, map->nr_regions);
 }
 
 /**

@@ -23,6 +23,10 @@
  * commit_lock under which hosts are redirected; and the gate opens. Hosts wait for three
  * small writes. Reads that are on their way to the source end as reads from before.
  *
+ * From that hold of commit_lock on nothing is marked any more. What is saved later is saved
+ * for a host write that needs no restoring and goes to the source, and a mark would have
+ * the image put over it. Nothing is missed: who saves is in the gate, and nobody is.
+ *
  * The end. Complete, when the map is empty and that is durable: the image is Synchronized,
  * as the source was it at the beginning. Its own writes, if it had any, are part of what
  * the source has now; they stay where they are, and are not counted as changes any more.
@@ -43,7 +47,9 @@
  * being read at that moment, may stay what it was.
  *
  * A map that is damaged, or cannot be read, cannot say which chunks hosts have written
- * since; to take all of them for marked would undo acknowledged writes. It breaks off.
+ * since; to take all of them for marked would undo acknowledged writes. It breaks off, by the
+ * record; a superblock that says "clean" says less before that, for a record that is cut is
+ * no damage then (break_off()).
  *
  * Locks: s->restore is set and cleared with commit_lock held, cleared with r->apply as
  * well, and read under RCU. The structure outlives the restore, as the worker may be
@@ -180,6 +186,10 @@ static int prepare(struct dm_sync_restore *r, const char **why)
 		return error;
 	set_marks(r->store, r->map);
 	for (chunk = 0; chunk < nr; chunk += LOOK_CHUNKS) {
+		if (!READ_ONCE(r->store->live)) {	/* a suspend waits for us */
+			*why = "the device is suspended";
+			return -EBUSY;
+		}
 		if (!mark(r, chunk, min(chunk + LOOK_CHUNKS, nr))) {
 			*why = "the image was lost meanwhile";
 			return -EIO;
@@ -189,59 +199,67 @@ static int prepare(struct dm_sync_restore *r, const char **why)
 	return dm_sync_map_commit(r->map, false, NULL, NULL);
 }
 
-/* It cannot be told whether the superblock says so now: it is owed. */
-static void take_back(struct dm_sync_store *s, struct dm_sync_image *image, int error)
+/*
+ * It cannot be told whether the superblock says so now. It is written again, and so is the
+ * record, with the state that it had: what is published says Restoring by now. One of the two
+ * is enough. If neither can be written both are owed, and a crash before that may take
+ * up what had not begun.
+ */
+static void take_back(struct dm_sync_store *s, struct dm_sync_image *image,
+		      const struct dm_sync_step *from)
 {
+	int error, super;
+
 	s->super.restoring = 0;
-	if (dm_sync_store_write_super(s)) {
-		DMERR("%s: the superblock of the store can be neither written nor restored",
-		      s->name);
-		s->failed = error;
-	}
-	dm_sync_store_write_record(s, image, NULL);
+	error = dm_sync_store_write_record(s, image, from);
+	super = dm_sync_store_write_super(s);
+	if (super)
+		dm_sync_store_failed(s, super);
+	if (super && error)
+		DMERR("%s: that a restore has not begun cannot be written: %d. The store must not be used if the machine stops before it is",
+		      s->name, super);
 }
 
 /* The gate is closed, commit_lock held. */
-static int establish(struct dm_sync_restore *r, const struct dm_sync_step *during,
-		     const char **why)
+static int establish(struct dm_sync_restore *r, struct dm_sync_image_change *c)
 {
 	struct dm_sync_image *image = r->image;
 	struct dm_sync_store *s = r->store;
 	int error;
 
-	*why = "the image was lost meanwhile";
+	c->why = "the image was lost meanwhile";
 	if (image->lost)
 		return -EIO;
-	*why = "the store could not be written";
+	c->why = "the store could not be written";
 	error = dm_sync_map_commit(r->map, false, NULL, NULL);
 	if (!error)
-		error = dm_sync_store_write_record(s, image, during);
+		error = dm_sync_store_write_record(s, image, &c->during);
 	if (error)
 		return error;
 	s->super.restoring = image->nr + 1;
 	error = dm_sync_store_write_super(s);
 	if (error) {
-		take_back(s, image, error);
+		take_back(s, image, &c->from);
 		return error;
 	}
 	r->on = true;
 	s->restore_memory = r;
 	rcu_assign_pointer(s->restore, r);
+	s->restore_marks = NULL;
 	return 0;
 }
 
-static int stand_still(struct dm_sync_restore *r, const struct dm_sync_step *during,
-		       const char **why)
+static int stand_still(struct dm_sync_restore *r, struct dm_sync_image_change *c)
 {
 	struct dm_sync_store *s = r->store;
 	struct bio_list parked;
 	int error = dm_sync_gate_close(&s->gate, DM_SYNC_IMAGE_DRAIN);
 
 	if (error) {
-		*why = "writes to the source did not end in time";
+		c->why = "writes to the source did not end in time";
 	} else {
 		mutex_lock(&s->commit_lock);
-		error = establish(r, during, why);
+		error = establish(r, c);
 		mutex_unlock(&s->commit_lock);
 	}
 	dm_sync_gate_open(&s->gate, &parked);
@@ -255,18 +273,17 @@ static struct block_device *door_of(struct dm_sync_store *s)
 }
 
 /* What is dirty in the door's cache belongs to what was before. */
-static int redirect(struct dm_sync_restore *r, const struct dm_sync_step *during, bool force,
-		    const char **why)
+static int redirect(struct dm_sync_restore *r, struct dm_sync_image_change *c)
 {
 	struct dm_sync_store *s = r->store;
 	struct dm_sync_freeze *f = NULL;
 	int error;
 
 	if (!READ_ONCE(s->holding))
-		f = dm_sync_image_freeze(s, force, why);
+		f = dm_sync_image_freeze(s, c->force, &c->why);
 	if (IS_ERR(f))
 		return PTR_ERR(f);
-	error = stand_still(r, during, why);
+	error = stand_still(r, c);
 	if (!error)
 		invalidate_bdev(door_of(s));
 	if (f)
@@ -296,7 +313,7 @@ static bool is_tight(struct dm_sync_image *image, bool warn)
 	struct dm_sync_store *s = image->store;
 	u64 chunk, nr = s->layout.nr_chunks, needed = 0, room;
 
-	for (chunk = 0; chunk < nr; chunk += LOOK_CHUNKS) {
+	for (chunk = 0; chunk < nr && READ_ONCE(s->live); chunk += LOOK_CHUNKS) {
 		needed += unsaved(image, chunk, min(chunk + LOOK_CHUNKS, nr));
 		cond_resched();
 	}
@@ -333,46 +350,64 @@ int dm_sync_restore_may(struct dm_sync_image *image, const char **why)
 }
 
 /**
+ * dm_sync_restore_rest - wait until the worker of a restore that is over does nothing more
+ * @s: the store; no restore goes on
+ * @why: out: a constant sentence when it still does
+ *
+ * It lets go of who waited for it; if it waits for space itself that takes long.
+ *
+ * Context: the conductor; may sleep.
+ * Return: 0, and it begins nothing more; or -EBUSY.
+ */
+int dm_sync_restore_rest(struct dm_sync_store *s, const char **why)
+{
+	struct dm_sync_restore *r = s->restore_memory;
+	unsigned int looks;
+
+	for (looks = 0; r && work_busy(&r->work.work); looks++) {
+		if (looks == LOOKS) {
+			*why = "the last restore has not come to rest yet";
+			return -EBUSY;
+		}
+		msleep(LOOK_MS);
+	}
+	return 0;
+}
+
+/**
  * dm_sync_restore_begin - restore the source from an image
  * @image: the image, its door held; no restore goes on
- * @during: the state that its record is to say
- * @force: also when the file system on the door cannot be frozen
- * @why: out: a constant sentence when it failed
+ * @c: the operation: the state before, and the one that its record is to say; with force
+ *	also when the file system on the door cannot be frozen; out: a constant sentence
+ *	when it failed
  *
  * Context: the conductor; may sleep.
  * Return: 0 and hosts see the image; or a negative errno: nothing has changed.
  */
-int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step *during,
-			  bool force, const char **why)
+int dm_sync_restore_begin(struct dm_sync_image *image, struct dm_sync_image_change *c)
 {
 	struct dm_sync_store *s = image->store;
-	struct dm_sync_restore *r = s->restore_memory;
-	unsigned int looks;
-	int error;
+	struct dm_sync_restore *r;
+	int error = dm_sync_restore_rest(s, &c->why);
 
-	/* It lets go of who waited for it; if it waits for space itself that takes long. */
-	for (looks = 0; r && work_busy(&r->work.work) && looks < LOOKS; looks++)
-		msleep(LOOK_MS);
-	*why = "the restore before this one has not come to rest yet";
-	if (looks == LOOKS)
-		return -EBUSY;
+	if (error)
+		return error;
 	dm_sync_restore_free(s);
-	*why = "not enough memory";
+	c->why = "not enough memory";
 	r = alloc_restore(image);
 	if (!r)
 		return -ENOMEM;
-	error = prepare(r, why);
-	if (!error && force)
+	error = prepare(r, &c->why);
+	if (!error && c->force)
 		is_tight(image, true);
 	if (!error)
-		error = redirect(r, during, force, why);
+		error = redirect(r, c);
 	set_marks(s, NULL);
 	if (error) {
 		free_restore(r);
-		dm_sync_store_start_timers(s);	/* if it failed by this */
 		return error;
 	}
-	*why = NULL;
+	c->why = NULL;
 	DMINFO("%s: the source is being restored from %s: %llu of %llu chunks", s->name,
 	       image->name, dm_sync_map_count(r->map), s->layout.nr_chunks);
 	queue_delayed_work(s->restore_wq, &r->work, 0);
@@ -441,7 +476,7 @@ void dm_sync_restore_off(struct dm_sync_store *s)
 	error = dm_sync_store_write_super(s);
 	if (error) {
 		DMERR("%s: the superblock of the store cannot be written: %d", s->name, error);
-		s->failed = s->failed ?: error;
+		dm_sync_store_failed(s, s->failed ?: error);
 	}
 	mutex_lock(&r->apply);
 	spin_lock_irq(&r->lock);
@@ -536,6 +571,20 @@ static int complete_it(struct dm_sync_image *image, const struct dm_sync_step *t
 	return error;
 }
 
+/* Was that said of this restore?  A suspend may have kept the news of an earlier one. */
+static bool is_told(struct dm_sync_image *image)
+{
+	struct dm_sync_store *s = image->store;
+	struct dm_sync_restore *r;
+	bool told;
+
+	mutex_lock(&s->commit_lock);
+	r = current_restore(s);
+	told = r && r->image == image && r->told;
+	mutex_unlock(&s->commit_lock);
+	return told;
+}
+
 /**
  * dm_sync_restore_finish - the worker has done all it can
  * @image: from which the source is being restored, or was
@@ -549,7 +598,7 @@ void dm_sync_restore_finish(struct dm_sync_image *image)
 	u64 left;
 	int error;
 
-	if (!dm_sync_restore_is_from(s, image))
+	if (!is_told(image))
 		return;
 	left = dm_sync_restore_left(image);
 	if (!event_step(image, left ? DM_SYNC_EV_SOURCE_COPY_ERROR : DM_SYNC_EV_COPY_DONE, &to))
@@ -610,12 +659,48 @@ void dm_sync_restore_flush(struct dm_sync_store *s)
 	}
 }
 
-/* It had begun, and what is left to do is not known. */
-static int break_off(struct dm_sync_image *image)
+/*
+ * What a store that was shut down in order has damaged, a load after a crash takes for torn,
+ * and believes what was there before. So the first block of the map is made one that
+ * nobody believes, as if of another store's life, before the superblock stops saying "clean".
+ */
+static int spoil_map(struct dm_sync_store *s)
+{
+	struct dm_sync_map *map = dm_sync_map_create(&s->meta, DM_SYNC_BLOCK_RESTORE_MAP,
+						     DM_SYNC_RESTORE_BLOCK, ~s->super.epoch, 1);
+	int error = map ? dm_sync_map_format(map, false) : -ENOMEM;
+
+	dm_sync_map_destroy(map);
+	return error;
+}
+
+/* Record blocks may be torn from now on.  The superblock still says that it goes on. */
+static int prepare_break(struct dm_sync_store *s, bool readable)
+{
+	int error = 0;
+
+	if (!(s->super.flags & DM_SYNC_STORE_CLEAN))
+		return 0;
+	if (readable)
+		error = spoil_map(s);
+	if (error)
+		return error;
+	s->super.flags &= ~DM_SYNC_STORE_CLEAN;
+	return dm_sync_store_write_super(s);
+}
+
+/*
+ * It had begun, and what is left to do is not known. A power cut at any time before the record
+ * is durable repeats this.
+ */
+static int break_off(struct dm_sync_image *image, bool readable)
 {
 	struct dm_sync_pair *p = &image->pair;
 	struct dm_sync_step to;
+	int error = prepare_break(image->store, readable);
 
+	if (error)
+		return error;
 	DMERR("%s: the map of the restore is damaged: the source is half restored", p->name);
 	event_step(image, DM_SYNC_EV_SOURCE_COPY_ERROR, &to);
 	set_incomplete(image, true);
@@ -668,7 +753,7 @@ int dm_sync_restore_load(struct dm_sync_store *s, const char **why)
 	if (error || lost) {
 		free_restore(r);
 		*why = "the store cannot be written";
-		return error == -ENOMEM ? error : break_off(image);
+		return error == -ENOMEM ? error : break_off(image, !error);
 	}
 	/* What was torn is written again before the superblock may say "clean". */
 	*why = "the store cannot be written";

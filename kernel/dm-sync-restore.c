@@ -17,7 +17,8 @@
  *	save	with its range held: what the source has is saved for the images that need
  *		it, as before any write (rule S); image reads of the source end before that
  *		(rule S-read). It is protected from then on, for no new image comes while the
- *		source is restored; so the range need not be held while it is written.
+ *		source is restored, nor before the worker rests (dm_sync_restore_rest());
+ *		so the range need not be held while it is written.
  *	copy	the slot is read and written to the source
  *	flush	the source
  *	clear	the bit, in memory and then on the disk, many at a time
@@ -45,9 +46,17 @@
  * about (r->runs, r->settling); who asks, asks under that lock.
  *
  * A chunk that cannot be restored, because its slot cannot be read, or is BAD, or the
- * source cannot be written, stays marked and is counted. While the restore goes on its
- * reads fail, and writes to it do: nobody knows what it should hold. When all others are
- * there, the restore has broken off: see dm-sync-restore-life.c.
+ * source cannot be written or flushed, stays marked. Reads of it go to the slot, and fail
+ * if that cannot be read; writes to it are tried, and fail as long as it cannot be
+ * restored. When all others are there, the restore has broken off: see
+ * dm-sync-restore-life.c.
+ *
+ * A clear that fails is one for all that is copied by then and not yet clear, whoever asked
+ * for it: it is marked again, nobody who waited for it is let go, and the worker copies
+ * nothing more before it has dealt with that. If he copied the rest of a piece and later
+ * cleared the whole of it, hosts would write what he is going to write over. When it is the
+ * map's write that fails, a torn home is left; but the restore is over by that, so nobody
+ * will look.
  *
  * Who waits for whom. The worker holds r->apply over the copy, flush and clear, and waits
  * for devices then. Without it, it waits for a range and the committer, who waits for
@@ -101,7 +110,7 @@ static u64 aim(struct dm_sync_restore *r, struct bio *bio, u64 chunk, u64 last,
 	if (!view)
 		return last + 1 - chunk;	/* the image is lost, and the restore with it */
 	if (!dm_sync_map_test(r->map, chunk))
-		return max(dm_sync_map_next(r->map, chunk) - chunk, 1);
+		return max(dm_sync_map_next_before(r->map, chunk, last + 1) - chunk, 1);
 	found = dm_sync_view_find(view, chunk, &slot);
 	if (found == DM_SYNC_FOUND_SOURCE)
 		return 1;
@@ -160,8 +169,11 @@ int dm_sync_restore_read(struct dm_sync_store *s, struct bio *bio,
  */
 void dm_sync_restore_read_end(struct dm_sync_image *counted)
 {
+	/* It may be deleted as soon as that is 0, and is freed a grace period later. */
+	rcu_read_lock();
 	if (atomic_dec_and_test(&counted->own_writes))
 		wake_up(&counted->door_idle);
+	rcu_read_unlock();
 }
 
 /* r->lock is held. */
@@ -196,7 +208,7 @@ bool dm_sync_restore_needs(struct dm_sync_store *s, u64 first, u64 last)
 	if (r) {
 		WRITE_ONCE(r->last_io, jiffies);
 		spin_lock_irqsave(&r->lock, flags);
-		needs = r->on && (dm_sync_map_next(r->map, first) <= last ||
+		needs = r->on && (dm_sync_map_next_before(r->map, first, last + 1) <= last ||
 				  (r->settling && in_runs(r, first, last)));
 		spin_unlock_irqrestore(&r->lock, flags);
 	}
@@ -392,16 +404,29 @@ static int protect(struct dm_sync_restore *r, u64 chunk, u64 last)
 
 static int flush_source(void *context)
 {
-	struct dm_sync_store *s = context;
+	struct dm_sync_restore *r = context;
 
-	return blkdev_issue_flush(s->source);
+	r->unflushed = blkdev_issue_flush(r->store->source);
+	return r->unflushed;
+}
+
+/* One failure of the store is no reason to give images up. A flush that failed is final. */
+static int commit(struct dm_sync_restore *r)
+{
+	int error;
+
+	r->unflushed = 0;
+	error = dm_sync_map_commit(r->map, true, flush_source, r);
+	if (error && !r->unflushed)
+		error = dm_sync_map_commit(r->map, true, flush_source, r);
+	return error;
 }
 
 /*
  * Flush, clear, durable. When that fails the bits are set again: nothing has changed, as
- * writes wait.
+ * writes wait. Then r->unsettled has the worker stop copying and see settle_now().
  */
-static int settle(struct dm_sync_restore *r)
+static void settle(struct dm_sync_restore *r)
 {
 	unsigned int i;
 	u64 chunk;
@@ -413,7 +438,7 @@ static int settle(struct dm_sync_restore *r)
 		for (chunk = r->runs[i].first; chunk < r->runs[i].first + r->runs[i].nr; chunk++)
 			dm_sync_map_clear(r->map, chunk);
 	spin_unlock_irq(&r->lock);
-	error = dm_sync_map_commit(r->map, true, flush_source, r->store);
+	error = commit(r);
 	spin_lock_irq(&r->lock);
 	for (i = 0; error && i < r->nr_runs; i++)
 		dm_sync_map_set_range(r->map, r->runs[i].first,
@@ -421,39 +446,44 @@ static int settle(struct dm_sync_restore *r)
 	r->nr_runs = 0;
 	r->settling = false;
 	spin_unlock_irq(&r->lock);
+	r->unsettled = error;
 	if (error)
-		DMERR_LIMIT("%s: what was restored cannot be noted: %d", r->store->name, error);
-	return error;
+		DMERR_LIMIT("%s: %s: %d", r->store->name, r->unflushed ?
+			    "the source cannot be flushed after chunks were restored" :
+			    "what was restored cannot be noted", error);
 }
 
-/* The source has these now. */
+/*
+ * The source has these now. If those before them cannot be noted, these are not, either:
+ * they stay marked, and are copied again.
+ */
 static int add_run(struct dm_sync_restore *r, u64 chunk, u32 nr)
 {
-	int error = r->nr_runs == DM_SYNC_RESTORE_RUNS ? settle(r) : 0;
-
+	if (r->nr_runs == DM_SYNC_RESTORE_RUNS)
+		settle(r);
+	if (r->unsettled)
+		return r->unsettled;
 	spin_lock_irq(&r->lock);
 	r->runs[r->nr_runs].first = chunk;
 	r->runs[r->nr_runs++].nr = nr;
 	spin_unlock_irq(&r->lock);
-	return error;
+	return 0;
 }
 
+/* Slots are whole, also that of a chunk in which the source ends. */
 static int copy_slots(struct dm_sync_restore *r, u64 chunk, u32 slot, u32 nr)
 {
 	struct dm_sync_store *s = r->store;
-	unsigned int bytes = source_bytes(s, chunk, nr);
 	int error;
 
 	error = do_io(r, s->bdev, REQ_OP_READ, dm_sync_store_slot_sector(&s->layout, slot), 0,
-		      bytes);
-	if (!error)
-		error = do_io(r, s->source, REQ_OP_WRITE, chunk << s->chunk_shift, 0, bytes);
-	return error ?: add_run(r, chunk, nr);
+		      nr * chunk_bytes(s));
+	return error ?: do_io(r, s->source, REQ_OP_WRITE, chunk << s->chunk_shift, 0,
+			      source_bytes(s, chunk, nr));
 }
 
 static int failed(struct dm_sync_restore *r, u64 chunk, int error)
 {
-	r->failed++;
 	DMERR_LIMIT("%s: chunk %llu cannot be restored: %d", r->store->name, chunk, error);
 	return error;
 }
@@ -464,10 +494,13 @@ static int copy_each(struct dm_sync_restore *r, u64 chunk, u32 slot, u32 nr)
 	int error, first = 0;
 	u32 i;
 
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr && !r->unsettled; i++) {
 		error = copy_slots(r, chunk + i, slot + i, 1);
 		if (error)
-			first = first ?: failed(r, chunk + i, error);
+			failed(r, chunk + i, error);
+		else
+			error = add_run(r, chunk + i, 1);
+		first = first ?: error;
 	}
 	return first;
 }
@@ -492,7 +525,7 @@ static int copy_some(struct dm_sync_restore *r, u64 chunk, u64 last, u32 *nr)
 	if (found == DM_SYNC_FOUND_BAD)
 		return failed(r, chunk, -EIO);
 	error = copy_slots(r, chunk, slot, *nr);
-	return error ? copy_each(r, chunk, slot, *nr) : 0;
+	return error ? copy_each(r, chunk, slot, *nr) : add_run(r, chunk, *nr);
 }
 
 /* Marked chunks that are not copied yet, side by side in one unit of the range table. */
@@ -505,12 +538,12 @@ static int restore_run(struct dm_sync_restore *r, u64 chunk, u64 last)
 	if (first)
 		return first;
 	mutex_lock(&r->apply);
-	for (; r->on && chunk <= last; chunk += nr) {
+	for (; r->on && !r->unsettled && chunk <= last; chunk += nr) {
 		error = copy_some(r, chunk, last, &nr);
 		first = first ?: error;
 	}
 	mutex_unlock(&r->apply);
-	return first;
+	return first ?: r->unsettled;
 }
 
 /*----------------------------------------------------------------
@@ -523,7 +556,7 @@ static bool next_run(struct dm_sync_restore *r, u64 *chunk, u64 *last)
 	u64 end;
 
 	for (;; ++*chunk) {
-		*chunk = dm_sync_map_next(r->map, *chunk);
+		*chunk = dm_sync_map_next_before(r->map, *chunk, *last + 1);
 		if (*chunk > *last)
 			return false;
 		if (!in_runs(r, *chunk, *chunk))	/* only the worker changes them */
@@ -556,40 +589,66 @@ static int serve(struct dm_sync_restore *r, struct dm_sync_demand *d)
 	return error;
 }
 
-static int try_settle(struct dm_sync_restore *r)
-{
-	int error = 0;
-
-	mutex_lock(&r->apply);
-	if (r->on)
-		error = settle(r);
-	mutex_unlock(&r->apply);
-	return error;
-}
-
 /*
  * A store whose map cannot be written has failed as one has whose slots cannot: its images
- * are given up, this one too, and hosts go on.
+ * are given up, this one too, and hosts go on. A source that cannot be flushed is another
+ * matter, and no image's fault: what was copied since the last time could not be restored,
+ * as if it could not be written, and is marked still.
+ *
+ * Returns the error that there was since the last time.
  */
-static void settle_now(struct dm_sync_restore *r)
+static int settle_now(struct dm_sync_restore *r)
 {
 	struct dm_sync_store *s = r->store;
-	int error = try_settle(r);
+	int error;
 
-	if (!error)
-		return;
+	mutex_lock(&r->apply);
+	if (r->on && !r->unsettled)
+		settle(r);
+	error = r->unsettled;
+	r->unsettled = 0;
+	mutex_unlock(&r->apply);
+	if (!error || r->unflushed)
+		return error;
 	mutex_lock(&s->commit_lock);
 	if (r->on)
 		dm_sync_space_fail(s, error);
 	mutex_unlock(&s->commit_lock);
+	return error;
 }
 
-static void release(struct list_head *demands)
+/*
+ * What a write that waited is told.  @error: settle_now()'s, which is its own when its chunks
+ * are marked. When they are, whatever it is that was forgotten, it is not let go, but waits
+ * again: returns false.
+ */
+static bool is_over(struct dm_sync_restore *r, struct dm_sync_demand *d, int error)
+{
+	bool over = true;
+
+	spin_lock_irq(&r->lock);
+	list_del(&d->list);
+	if (!r->on) {
+		if (d->error != -EAGAIN)
+			d->error = 0;
+	} else if (!d->error &&
+		   dm_sync_map_next_before(r->map, d->first, d->last + 1) <= d->last) {
+		d->error = error;
+		over = error;
+		if (!over)
+			list_add_tail(&d->list, &r->demands);
+	}
+	spin_unlock_irq(&r->lock);
+	return over;
+}
+
+static void release(struct dm_sync_restore *r, struct list_head *demands, int error)
 {
 	struct dm_sync_demand *d, *next;
 
 	list_for_each_entry_safe(d, next, demands, list)
-		d->done(d, d->error);
+		if (is_over(r, d, error))
+			d->done(d, d->error);
 }
 
 /* Returns false when nobody waits. */
@@ -597,6 +656,7 @@ static bool serve_all(struct dm_sync_restore *r)
 {
 	struct dm_sync_demand *d;
 	LIST_HEAD(demands);
+	int error;
 
 	spin_lock_irq(&r->lock);
 	list_splice_init(&r->demands, &demands);
@@ -605,11 +665,8 @@ static bool serve_all(struct dm_sync_restore *r)
 		return false;
 	list_for_each_entry(d, &demands, list)
 		d->error = READ_ONCE(r->on) ? serve(r, d) : 0;
-	settle_now(r);
-	list_for_each_entry(d, &demands, list)
-		if (!READ_ONCE(r->on) && d->error != -EAGAIN)
-			d->error = 0;
-	release(&demands);
+	error = settle_now(r);
+	release(r, &demands, error);
 	return true;
 }
 
@@ -664,8 +721,10 @@ static void tell_end(struct dm_sync_restore *r)
 	struct dm_sync_store *s = r->store;
 
 	mutex_lock(&s->commit_lock);
-	if (r->on)
+	if (r->on) {
+		r->told = true;
 		dm_sync_image_restore_over(r->image);
+	}
 	mutex_unlock(&s->commit_lock);
 	queue_delayed_work(s->restore_wq, &r->work, LOOK_AGAIN);
 }
@@ -683,6 +742,8 @@ static void do_restore(struct work_struct *work)
 		if (!READ_ONCE(r->on))
 			return;
 		delay = READ_ONCE(r->paused) ? ULONG_MAX : background(r);
+		if (r->unsettled)
+			settle_now(r);
 	}
 	if (r->nr_runs)
 		settle_now(r);

@@ -20,6 +20,7 @@
 #define DM_SYNC_RESTORE_RUNS	32u	/* the most that one commit of the map clears */
 
 struct dm_sync_image;
+struct dm_sync_image_change;
 struct dm_sync_map;
 struct dm_sync_step;
 struct dm_sync_store;
@@ -55,8 +56,10 @@ struct dm_sync_demand {
  * @apply: the worker holds it while it reads slots, writes the source or the map. Whoever
  *	ends the restore takes it, with commit_lock held, so the worker does not wait for the
  *	committer while it has it
+ * @told: the conductor knows that the worker has done all it can; commit_lock
  * @cursor: how far the background has come; the worker's, as all that follows
- * @failed: chunks that could not be restored since @cursor was 0
+ * @unsettled: errno: @runs could not be cleared; copying rests
+ * @unflushed: errno: and that was because the source cannot be flushed
  * @last_io: jiffies of the last host I/O; written by hosts
  * @pace: of the background
  * @work: the worker
@@ -75,7 +78,9 @@ struct dm_sync_restore {
 		u32 nr;
 	} runs[DM_SYNC_RESTORE_RUNS];
 	struct mutex apply;
-	u64 cursor, failed;
+	bool told;
+	u64 cursor;
+	int unsettled, unflushed;
 	unsigned long last_io;
 	struct dm_sync_pace pace;
 	struct delayed_work work;
@@ -94,8 +99,8 @@ void dm_sync_restore_work_init(struct dm_sync_restore *r);
 
 /* dm-sync-restore-life.c */
 int dm_sync_restore_may(struct dm_sync_image *image, const char **why);
-int dm_sync_restore_begin(struct dm_sync_image *image, const struct dm_sync_step *during,
-			  bool force, const char **why);
+int dm_sync_restore_rest(struct dm_sync_store *s, const char **why);
+int dm_sync_restore_begin(struct dm_sync_image *image, struct dm_sync_image_change *c);
 void dm_sync_restore_saved(struct dm_sync_store *s, u64 chunk);
 bool dm_sync_restore_is_from(struct dm_sync_store *s, const struct dm_sync_image *image);
 u64 dm_sync_restore_left(struct dm_sync_image *image);

@@ -60,6 +60,8 @@ static int check_devices(struct dm_target *ti, struct dm_sync_door *d)
 		ti->error = "Zoned devices are not supported";
 	else if (bdev_logical_block_size(store) > DM_SYNC_BLOCK_SIZE)
 		ti->error = "The store has blocks larger than 4 KiB";
+	else if (bdev_logical_block_size(store) > bdev_logical_block_size(source))
+		ti->error = "The store has larger blocks than the source";
 	else if (d->config.region_sectors > DM_SYNC_COW_SECTORS)
 		ti->error = "A chunk of a snapshot store is at most 2048 sectors";
 	else if (bdev_logical_block_size(source) > d->config.region_sectors << SECTOR_SHIFT)
@@ -173,7 +175,10 @@ static void snapshot_postsuspend(struct dm_sync_door *d, struct dm_target *ti)
 		dm_sync_store_postsuspend(store_of(d));
 }
 
-/* Host I/O meets the source alone. */
+/*
+ * Host I/O meets the source alone; but while that is restored, what is not there yet is read
+ * from the store in the source's blocks, so the store's are no larger (check_devices()).
+ */
 static int snapshot_iterate(struct dm_sync_door *d, struct dm_target *ti,
 			    iterate_devices_callout_fn fn, void *data)
 {
@@ -183,7 +188,12 @@ static int snapshot_iterate(struct dm_sync_door *d, struct dm_target *ti,
 static void snapshot_limits(struct dm_sync_door *d, struct dm_target *ti,
 			    struct queue_limits *limits)
 {
-	/* Those of the source hold as they are: what is saved is read, not handed on. */
+	/*
+	 * Those of the source hold as they are: what is saved is read, not handed on. But reads
+	 * that a restore sends to the store are the host's own, and its memory is as it is.
+	 */
+	limits->dma_alignment = max(limits->dma_alignment,
+				    (unsigned int)bdev_dma_alignment(d->replica->bdev));
 }
 
 /*----------------------------------------------------------------

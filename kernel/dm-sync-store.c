@@ -413,6 +413,8 @@ void dm_sync_store_presuspend(struct dm_sync_store *s)
 	/* First, since the conductor may be waiting for writes that wait for space. */
 	dm_sync_store_let_go(s, true, dm_noflush_suspending(s->ti));
 	dm_sync_images_stop(s);
+	/* Again, since the conductor may have come to begin a restore. */
+	dm_sync_restore_pause(s, true);
 }
 
 /**

@@ -161,6 +161,7 @@ void dm_sync_map_clear(struct dm_sync_map *map, u64 region);
 void dm_sync_map_clear_all(struct dm_sync_map *map);
 void dm_sync_map_or(struct dm_sync_map *into, struct dm_sync_map *from);
 u64 dm_sync_map_next(struct dm_sync_map *map, u64 from);
+u64 dm_sync_map_next_before(struct dm_sync_map *map, u64 from, u64 limit);
 u64 dm_sync_map_next_clear(struct dm_sync_map *map, u64 from, u64 limit);
 u64 dm_sync_map_count(struct dm_sync_map *map);
 bool dm_sync_map_is_durable(struct dm_sync_map *map, u64 first, u64 last);

@@ -83,6 +83,14 @@ static void test_search(void)
 	expect(dm_sync_map_next(map, at) == regions, "none is left");
 	expect(dm_sync_map_next(map, regions + 5) == regions, "from beyond the end");
 	point("next over blocks and to the end");
+	expect(dm_sync_map_next_before(map, 1, 6) == 5, "5 is before 6");
+	expect(dm_sync_map_next_before(map, 1, 5) == 5, "and not before 5");
+	expect(dm_sync_map_next_before(map, 1, 3) == 3, "the limit is in the same block");
+	expect(dm_sync_map_next_before(map, 6, ~0ull) == BITS - 1, "no limit");
+	expect(dm_sync_map_next_before(map, BITS + 1, 2 * BITS) == 2 * BITS, "not over a limit");
+	expect(dm_sync_map_next_before(map, BITS, BITS) == BITS, "nor at it");
+	expect(dm_sync_map_next_before(map, 7, 6) == 6, "nor behind it");
+	point("next before a limit");
 	eq(dm_sync_map_count(map), 6, "count");
 	eq(dm_sync_map_next_clear(map, BITS - 1, regions), BITS + 1, "next clear over blocks");
 	eq(dm_sync_map_next_clear(map, BITS - 1, BITS), BITS, "and its limit");

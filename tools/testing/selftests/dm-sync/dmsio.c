@@ -738,6 +738,9 @@ static void read_check(struct worker *w, struct stamp *s, const struct done *d)
 		if (!opt.overlap && s->seq < w->seen[i])
 			finding(at, "read seq %llu after seq %llu was seen",
 				(unsigned long long)s->seq, (unsigned long long)w->seen[i]);
+		if (opt.max_seq && s->seq > opt.max_seq)
+			finding(at, "too new: seq %llu, the last is %llu",
+				(unsigned long long)s->seq, (unsigned long long)opt.max_seq);
 		old = atomic_load(newest);
 		while (old < s->seq && !atomic_compare_exchange_weak(newest, &old, s->seq))
 			;
@@ -1047,7 +1050,8 @@ static void __attribute__((noreturn)) usage(void)
 	      "  --keep-going      count errors, do not stop\n"
 	      "  --ack FILE        what is durable, \"-\" for standard output (verify: what must be there)\n"
 	      "  --log FILE        what is complete\n"
-	      "  --max-seq N --allow-zero    for verify\n"
+	      "  --max-seq N       for verify and read\n"
+	      "  --allow-zero      for verify\n"
 	      "  --instant         verify: is this an image of one instant? (--ack with the --log file)\n"
 	      "exit status 1: something is wrong with the data\n", stderr);
 	exit(2);

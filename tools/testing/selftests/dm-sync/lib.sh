@@ -59,7 +59,7 @@ disks() {
 
 # sectors DEVICE
 sectors() {
-	cat "/sys/class/block/$(kname "$1")/size"
+	read -r _x <"/sys/class/block/$(kname "$1")/size" && echo "$_x"
 }
 
 # The kernel's name of a device: vda, dm-3
@@ -126,9 +126,11 @@ replica_door() {
 }
 
 remove() {
+	_names=
 	for _name; do
-		dmsetup remove "$P$_name"
+		_names="$_names $P$_name"
 	done
+	dmsetup remove $_names
 }
 
 # Forget a pair's metadata: the next mirror formats it.
@@ -141,8 +143,9 @@ blank() {
 
 # Counters of a block device, as in Documentation/block/stat.rst.
 disk_stat() {
-	# shellcheck disable=SC2046 # words
-	set -- "$2" $(cat "/sys/block/$(kname "$1")/stat")
+	read -r _line <"/sys/block/$(kname "$1")/stat"
+	# shellcheck disable=SC2086 # words
+	set -- "$2" $_line
 	case $1 in
 	reads)		echo "$2" ;;
 	read_sectors)	echo "$4" ;;
@@ -201,7 +204,10 @@ states() {
 
 # status_word NAME NUMBER: a word of the status line, 1 is "mirror"
 status_word() {
-	dmsetup status "$P$1" | cut -d ' ' -f $((3 + $2))
+	_number=$((3 + $2))
+	# shellcheck disable=SC2046
+	set -- $(dmsetup status "$P$1")
+	[ $# -lt "$_number" ] || eval "echo \"\${$_number}\""
 }
 
 # fields NAME FIELD=VALUE...: fail unless all are so
@@ -382,17 +388,33 @@ background() {
 	echo "$BG" >>"$BASE/pids"
 }
 
+# The names of ours, the last ones first: what was made of others comes before those.
 _devices() {
-	for _sys in /sys/block/dm-*; do
+	_found=
+	for _sys in /sys/block/dm-? /sys/block/dm-??*; do
 		read -r _x 2>/dev/null <"$_sys/dm/name" || continue
 		case $_x in
-		"$P"*)	echo "$_x" ;;
+		"$P"*)	_found="$_x $_found" ;;
 		esac
 	done
+	echo "$_found"
 }
 
-# Whatever a test left: let held writes go, end processes, take the stack down
-# from the top. Several rounds, because the order is not known.
+# What keeps a source door in use: writes that a mirror holds, or that wait for an
+# image or for space in its store, which a suspend ends.
+_let_go() {
+	_door=$(dev "${1#"$P"}") || return 0
+	_door=/sys/block/${_door#/dev/}/dm-sync
+	if [ -e "$_door/copy_state" ]; then
+		dmsetup message "$1" 0 deactivate >/dev/null 2>&1
+	elif [ -d "$_door/images" ]; then
+		dmsetup suspend --nolockfs "$1"
+		dmsetup resume "$1"
+	fi
+}
+
+# Whatever a test left: end processes, let held writes go, take the stack down from the
+# top. Several rounds, because the order is not known for sure.
 cleanup() {
 	_kill_jobs
 	while read -r _ _dir _; do
@@ -400,23 +422,17 @@ cleanup() {
 		"$BASE"/*)	umount "$_dir" ;;
 		esac
 	done </proc/mounts
-	_left=$(_devices)
-	# Writes that wait for space in a store.
-	for _name in $_left; do
-		_door=$(dev "${_name#"$P"}")
-		[ ! -d "/sys/block/${_door#/dev/}/dm-sync/images" ] ||
-			dmsetup message "$_name" 0 set on_full drop 2>/dev/null
-	done
-	[ -z "$_left" ] || dmsetup remove $_left 2>/dev/null
 	_round=0
 	while [ $((_round += 1)) -le 60 ]; do
 		_left=$(_devices)
 		[ -n "$_left" ] || break
+		! dmsetup remove $_left 2>/dev/null || continue
+		_left=$(_devices)
 		for _name in $_left; do
 			dmsetup resume "$_name" 2>/dev/null
-			_door=$(dev "${_name#"$P"}")
-			[ ! -e "/sys/block/${_door#/dev/}/dm-sync/copy_state" ] ||
-				dmsetup message "$_name" 0 deactivate >/dev/null 2>&1
+		done
+		for _name in $_left; do
+			_let_go "$_name"
 			dmsetup remove "$_name" 2>/dev/null
 		done
 		[ "$_round" -lt 2 ] || sleep 0.2

@@ -9,6 +9,8 @@ nl.py ops NAME WORD...          ask for operations in turn (number, or number! f
                                 number? for a dry run): prints number, result, sentence,
                                 and "changed" when an attribute is not as before
 nl.py set NAME ATTR VALUE       a setting by number
+nl.py images NAME FIRST END     new images i<FIRST> up to i<END - 1> of a source door: prints
+                                number, error and sentence of those that are refused
 nl.py events SECONDS [COUNT]    what comes on the group "monitor": one line each
 nl.py soak SECONDS              dumps in a loop; fails when one contradicts itself
 nl.py bad                       requests that must be refused
@@ -24,7 +26,7 @@ import time
 NETLINK_GENERIC, SOL_NETLINK, ADD_MEMBERSHIP, CAP_ACK, EXT_ACK = 16, 270, 1, 10, 11
 REQUEST, ACK, DUMP, DUMP_INTR, TLVS = 1, 4, 0x300, 0x10, 0x200
 ERROR, DONE = 2, 3
-PAIR_GET, PAIR_OP, PAIR_SET, HISTORY_GET = 2, 3, 4, 5
+PAIR_GET, PAIR_OP, PAIR_SET, HISTORY_GET, IMAGE_CREATE = 2, 3, 4, 5, 10
 NOTES = {6: 'create', 7: 'change', 8: 'delete', 9: 'progress'}
 NAMES = '''pad id uuid name event-seq generation door-major door-minor source-major source-minor
 replica-major replica-minor meta-major meta-minor sync-time sync-maintained copy-state
@@ -34,14 +36,16 @@ allowed-ops-force door-access size-bytes region-bytes regions source-changed rep
 total-bytes done-bytes rate-bytes limit-bytes limited-by read-bytes written-bytes skipped-bytes
 host-reads host-writes reads-from-replica source-errors replica-errors metadata-writes activity-hits
 activity-misses held hold-max recovery hold operation flags cause changed time started
-copied-since'''.split()
+copied-since image saved-bytes alone-bytes store-bytes store-free-bytes pause-ns slots
+stop-at fill-rate-bytes full-seconds'''.split()
 ATTR = {name: number for number, name in enumerate(NAMES, 1)}
 # What goes on by itself while nothing is asked for.
 VOLATILE = {'total-bytes', 'done-bytes', 'rate-bytes', 'limited-by', 'read-bytes', 'written-bytes',
             'skipped-bytes', 'host-reads', 'host-writes', 'metadata-writes', 'activity-hits',
             'activity-misses', 'rpo-measured', 'copied-since', 'time', 'percent-synced',
-            'source-changed', 'event-seq'}
+            'source-changed', 'event-seq', 'fill-rate-bytes', 'full-seconds'}
 SYNCHRONIZING, RESYNCING, PENDING = 6, 7, 20
+MIRROR = 6
 
 
 def attribute(number, data):
@@ -76,7 +80,7 @@ def decode(data):
             raise ValueError('attribute %s is there twice' % name)
         if name == 'pad':
             continue
-        pair[name] = raw.rstrip(b'\0').decode() if name == 'name' else \
+        pair[name] = raw.rstrip(b'\0').decode() if name in ('name', 'image') else \
             raw.hex() if name == 'uuid' else value(raw)
     return pair
 
@@ -198,6 +202,15 @@ def ops(netlink, name, words):
         print(word, result, 'changed' if changed else 'same', sentence, ' '.join(sorted(changed)))
 
 
+def images(netlink, door, first, end):
+    for number in range(first, end):
+        try:
+            netlink.request(IMAGE_CREATE, attribute(ATTR['name'], door) +
+                            attribute(ATTR['image'], 'i%d' % number))
+        except Refused as refused:
+            print(number, *refused.args)
+
+
 def events(netlink, seconds, count):
     netlink.listen('monitor')
     print('listening', flush=True)
@@ -217,6 +230,11 @@ def events(netlink, seconds, count):
             count -= 1
 
 
+def maintained(pair):
+    """Only a mirror follows; what was copied of one moment never does."""
+    return pair['copy-state'] == 4 and pair['sync-type'] == MIRROR
+
+
 def soak(netlink, seconds):
     end, rounds, torn = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
@@ -228,7 +246,7 @@ def soak(netlink, seconds):
             raise ValueError('a pair is in the dump twice: %s' % ids)
         for pair in pairs:
             if pair['copy-state'] == pair['requested-copy-state'] or \
-               (pair['copy-state'] == 4) != bool(pair['sync-maintained']):
+               maintained(pair) != bool(pair['sync-maintained']):
                 raise ValueError('a pair contradicts itself: %s' % pair)
     print('dumps', rounds, 'interrupted', torn)
 
@@ -247,6 +265,12 @@ BAD = (
     ('an unknown command', 77, b'', 0),
     ('a notification as a request', 7, b'', 0),
     ('a setting of nothing', PAIR_SET, b'', 0),
+    ('an image without a door', IMAGE_CREATE, attribute(ATTR['image'], 'x'), 0),
+    ('an image without a name', IMAGE_CREATE, attribute(ATTR['name'], 'dmst-nobody'), 0),
+    ('an image of nobody', IMAGE_CREATE,
+     attribute(ATTR['name'], 'dmst-nobody') + attribute(ATTR['image'], 'x'), 0),
+    ('an image name too long', IMAGE_CREATE,
+     attribute(ATTR['name'], 'dmst-nobody') + attribute(ATTR['image'], 'x' * 64), 0),
 )
 
 
@@ -279,6 +303,8 @@ def main(words):
         wide = rest[1].endswith('-bytes')
         netlink.request(PAIR_SET, attribute(ATTR['name'], rest[0]) + attribute(
             ATTR[rest[1]], struct.pack('=Q' if wide else '=I', int(rest[2]))))
+    elif command == 'images':
+        images(netlink, rest[0], int(rest[1]), int(rest[2]))
     elif command == 'events':
         events(netlink, float(rest[0]), int(rest[1]) if len(rest) > 1 else 1 << 30)
     elif command == 'soak':

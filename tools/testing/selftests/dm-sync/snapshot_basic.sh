@@ -85,7 +85,6 @@ t_an_image_is_taken_up_where_it_stood()
 	uuid=$(status_word v 2)
 	create a b
 	keep a
-	keep b
 	dmsio write "$V" --ops 100 --threads 2 --max-bytes 64k >/dev/null
 	image deactivate b force
 	when=$(f v@a sync_time) id=$(f v@a uuid) saved=$(f v@a saved_bytes) n=$(used)
@@ -118,13 +117,13 @@ wrong()
 
 t_wrong_stores_are_refused_untouched()
 {
+	STORE_N=16384
 	legs
 	store
 	create a
 	keep a
 	dmsio fill "$V" --sectors 0:2000 >/dev/null
-	shut a
-	remove v
+	remove d.a v
 	CHUNK=64
 	wrong "another chunk size" "$(store_line)"
 	CHUNK=128
@@ -136,8 +135,7 @@ t_wrong_stores_are_refused_untouched()
 	store
 	door a
 	as_kept a
-	shut a
-	remove v small
+	remove d.a v small
 	# What is not ours.
 	dmsio fill "$ST" --sectors 0:4096 >/dev/null
 	wrong "not blank" "$(store_line)"
@@ -157,20 +155,19 @@ t_wrong_stores_are_refused_untouched()
 
 t_a_damaged_superblock_is_repaired_or_refused()
 {
+	STORE_N=16384
 	volume
 	create a
 	keep a
 	dmsio fill "$V" --sectors 0:1000 >/dev/null
-	shut a
-	remove v
+	remove d.a v
 	# Either home alone is enough; none is not. Which one is newer is not known here.
 	dd if="$ST" of="$TMP/head" bs=64k count=2 iflag=direct status=none
 	dd if=/dev/urandom of="$ST" bs=4k count=1 conv=notrunc oflag=direct status=none
 	if store 2>/dev/null; then
 		door a
 		as_kept a
-		shut a
-		remove v
+		remove d.a v
 	fi
 	dd if="$TMP/head" of="$ST" bs=64k conv=notrunc oflag=direct status=none
 	dd if=/dev/urandom of="$ST" bs=64k count=2 conv=notrunc oflag=direct status=none
@@ -203,7 +200,7 @@ ${P}v@b 11"
 	equal "free" "$(f v@a store_free_bytes)" $((($(f v@a slots) - 4) * CHUNK_BYTES))
 	equal "table" "$(dmsetup table "${P}v" | cut -d ' ' -f 3-4,7-8)" "sync snapshot - 128"
 	# Events of a life: creation, changes, the end, in this order.
-	$NL events 200 >"$TMP/events" 2>&1 &
+	$NL events 3600 >"$TMP/events" 2>&1 &
 	echo $! >>"$BASE/pids"
 	until_true 20 grep -q listening "$TMP/events" || fail "no listener"
 	image create c
@@ -222,52 +219,41 @@ t_names()
 {
 	volume
 	long=n23456789.123456789_123456789-123456789+123456789.123456789.123
-	for name in a A.b-c_d+9 - ...  $long; do
+	image create twice
+	equal "the same name" "$(message v image create twice)" EEXIST
+	logged "there is an image of this name already"
+	for name in a A.b-c_d+9 - ... $long; do
 		image create "$name"
 		fields "v@$name" copy_state=Synchronized
 		image delete "$name"
 	done
-	for name in "" . .. a/b a@b ä "a\\b" "${long}x" a:b; do
+	# Of a message's backslashes device-mapper takes every other.
+	for name in "" . .. a/b a@b ä 'a\\b' "${long}x" a:b; do
 		equal "image \"$name\"" "$(message v image create "$name")" EINVAL
 	done
-	image create twice
-	equal "the same name" "$(message v image create twice)" EEXIST
-	logged "there is an image of this name already"
 	equal "no such image" "$(message v image delete nobody)" ENOENT
 	equal "no such operation" "$(message v image vanish twice)" EINVAL
 	equal "no operation" "$(message v image)" EINVAL
 	equal "images" "$(status_word v 4)" 1
 }
 
-# Many by one process, as starting dmsetup takes long on a small machine.
+# many FIRST END: images by one process, as starting dmsetup takes long on a small machine
 many()
 {
-	python3 -SE - "$here" "${P}v" "$1" "$2" <<-END
-	import sys
-	sys.path.insert(0, sys.argv[1])
-	sys.dont_write_bytecode = True
-	import nl
-	netlink = nl.Netlink()
-	for i in range(int(sys.argv[3]), int(sys.argv[4])):
-	    try:
-	        netlink.request(10, nl.attribute(nl.ATTR['name'], sys.argv[2]) +
-	                        nl.attribute(nl.ATTR['copied-since'] + 1, 'i%d' % i))
-	    except nl.Refused as refused:
-	        print(i, *refused.args)
-	END
+	$NL images "${P}v" "$1" "$2" >"$TMP/many" 2>&1 || fail "netlink: $(cat "$TMP/many")"
 }
 
 t_as_many_images_as_there_can_be()
 {
 	volume
-	keep i0
-	many 0 250 >"$TMP/many" 2>&1
+	keep i0 i137 i249
+	many 0 250
 	equal "refused of 250" "$(cat "$TMP/many")" ""
 	equal "images" "$(status_word v 4)" 250
 	# One chunk is saved once for all of them.
 	dmsio fill "$V" --sectors 300:8 >/dev/null
 	equal "used" "$(used)" 1
-	many 250 254 >"$TMP/many" 2>&1
+	many 250 254
 	equal "beyond what is possible" "$(cat "$TMP/many")" \
 		"252 ENOSPC the store has as many images as it can have
 253 ENOSPC the store has as many images as it can have"
@@ -275,8 +261,6 @@ t_as_many_images_as_there_can_be()
 	remove v
 	store
 	equal "images" "$(status_word v 4)" 252
-	cp "$TMP/i0.kept" "$TMP/i137.kept"
-	cp "$TMP/i0.kept" "$TMP/i249.kept"
 	for i in i0 i137 i249; do
 		door $i
 		as_kept $i
@@ -290,17 +274,16 @@ t_as_many_images_as_there_can_be()
 chunks()
 {
 	CHUNK=$1
-	N=$((16384 - 8 - $1 / 2))
-	[ "$1" != 8 ] || N=$((4096 - 5))
-	[ "$1" != 32 ] || N=$((8192 - 5))
+	N=$((4096 - 5))
+	[ "$1" -le 128 ] || N=$((8192 - 5))
 	volume
 	create a
 	keep a
-	dmsio write "$V" --ops 60 --threads 2 --max-bytes 256k --log "$TMP/log" >/dev/null
+	dmsio write "$V" --ops 60 --threads 2 --max-bytes 256k >/dev/null
 	create b
 	keep b
 	dmsio fill "$V" --sectors "$((N - 1)):1" >/dev/null
-	dmsio write "$V" --ops 60 --threads 2 --max-bytes 1M --log "$TMP/log2" >/dev/null
+	dmsio write "$V" --ops 60 --threads 2 --max-bytes 1M >/dev/null
 	as_kept a b
 	dmsio fill "$V" >/dev/null
 	as_kept a b
@@ -312,8 +295,6 @@ chunks()
 	as_kept b
 	delete a b
 	used_becomes 0
-	remove v s st
-	rm "$TMP/log" "$TMP/log2"
 }
 
 t_chunks_of_8_sectors() { chunks 8; }
@@ -355,12 +336,12 @@ counted()
 # counts SOURCE STORE FLUSHES IMAGES: exact I/O of first write, overwrite, read
 counts()
 {
-	CS=$1 CT=$2 S=$1 ST=$2
+	CS=$1 CT=$2 S=$1 ST=$2 N=8192
 	[ -n "$(disk_stat "$1" flushes)" ] || skip "this kernel does not count flushes"
 	blank "$ST"
 	calibrate
 	store
-	many 0 "$4" >"$TMP/many"
+	many 0 "$4"
 	equal "refused" "$(cat "$TMP/many")" ""
 	# What belongs to the first save of all: a segment, a superblock.
 	dmsio fill "$V" --sectors 0:8 >/dev/null

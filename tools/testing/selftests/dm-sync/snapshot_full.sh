@@ -12,27 +12,18 @@
 need_program python3
 need_target flakey
 disks 2
+N=16384			# more chunks than a small store has slots
 NL="python3 -SE $here/nl.py"
 
 FULL="the store has no space left"
 FAILED="the store cannot be written"
 LOW="the store is nearly full"
 
-_space_is()
-{
-	[ "$(status_word v 6)" = "$1" ]
-}
-
-space_becomes()
-{
-	until_true "${2:-30}" _space_is "$1" || fail "space is $(status_word v 6), expected $1"
-}
-
 # touch_chunks FIRST COUNT: a first write to each
 touch_chunks()
 {
 	for _chunk in $(seq "$1" $(($1 + $2 - 1))); do
-		timeout 60 dmsio fill "$V" --sectors $((_chunk * CHUNK + 8)):8 >/dev/null ||
+		soon dmsio fill "$V" --sectors $((_chunk * CHUNK + 8)):8 >/dev/null ||
 			fail "a host write to chunk $_chunk failed or hangs: $(dmsetup status "${P}v")"
 	done
 }
@@ -40,7 +31,7 @@ touch_chunks()
 # fill_chunks FIRST COUNT: the same at once
 fill_chunks()
 {
-	timeout 60 dmsio fill "$V" --sectors $(($1 * CHUNK)):$(($2 * CHUNK)) >/dev/null ||
+	soon dmsio fill "$V" --sectors $(($1 * CHUNK)):$(($2 * CHUNK)) >/dev/null ||
 		fail "host writes failed or hang: $(dmsetup status "${P}v")"
 }
 
@@ -55,12 +46,10 @@ nearly_full()
 	at_most "slots" "$SLOTS" 90
 	fill_chunks 0 10
 	create b c
-	keep b
-	keep c
+	keep b c
 	fill_chunks 10 $((SLOTS - 10))
 	equal "used" "$(used)" "$SLOTS"
-	dd if="$(dev d.a)" of="$TMP/a.kept" bs=1M iflag=direct status=none
-	as_kept b c
+	keep_image a
 }
 
 unreadable()
@@ -97,8 +86,7 @@ t_drop_gives_up_the_oldest_first()
 	lost b "$FULL"
 	lost c "$FULL"
 	used_becomes 0
-	shut a b c
-	remove v
+	remove d.a d.b d.c v
 	store
 	for name in a b c; do
 		lost $name "$FULL"
@@ -145,9 +133,8 @@ waiting()
 
 passed()
 {
-	wait_exit $WRITER 30 || fail "the host write failed"
-	dmsio verify "$V" --sectors $((SLOTS * CHUNK)):8 --max-seq 777 >/dev/null ||
-		fail "the host write is lost"
+	wait_exit $WRITER || fail "the host write failed"
+	holds_seq 777 $((SLOTS * CHUNK)) 8
 }
 
 t_hold_ended_by_deleting_an_image()
@@ -155,9 +142,9 @@ t_hold_ended_by_deleting_an_image()
 	nearly_full on_full:hold hold_max:600
 	waiting "$SLOTS"
 	# Only what needs space waits.
-	timeout 30 dmsio fill "$V" --sectors $((10 * CHUNK + 8)):8 >/dev/null ||
+	soon dmsio fill "$V" --sectors $((10 * CHUNK + 8)):8 >/dev/null ||
 		fail "a write to a saved chunk waits"
-	timeout 30 dmsio read "$V" --ops 50 --max-bytes 16k >/dev/null || fail "reads wait"
+	soon dmsio read "$V" --ops 50 --max-bytes 16k >/dev/null || fail "reads wait"
 	equal "a point in time meanwhile" "$(message v image create d)" EBUSY
 	same "$(dev d.b)" "$TMP/b.kept" --sectors 0:$((SLOTS * CHUNK))
 	kill -0 $WRITER || fail "the write did not wait"
@@ -210,13 +197,13 @@ t_hold_ended_by_growth()
 	STORE_N=32768
 	swap st "0 $STORE_N linear $D1 0"
 	LINE=$(store_line on_full:hold hold_max:600)
-	timeout 60 sh -c "printf '%s\n' '$LINE' | dmsetup load ${P}v &&
-		dmsetup suspend --noflush --nolockfs ${P}v && dmsetup resume ${P}v" ||
-		fail "the reload hangs: $(dmsetup status "${P}v")"
+	printf '%s\n' "$LINE" | dmsetup load "${P}v"
+	soon dmsetup suspend --noflush --nolockfs "${P}v" || fail "the suspend hangs"
+	soon dmsetup resume "${P}v" || fail "the resume hangs"
 	passed
 	wait_state v@a Synchronized
 	wait_state v@b Synchronized
-	space_becomes ok 10
+	space_becomes ok
 	as_kept a b c
 	fill_chunks 0 120
 	as_kept a b c
@@ -225,12 +212,11 @@ t_hold_ended_by_growth()
 
 t_hold_ended_by_its_deadline()
 {
-	nearly_full on_full:hold hold_max:4
+	nearly_full on_full:hold hold_max:3
 	read -r begin _ </proc/uptime
-	waiting "$SLOTS"
-	passed
+	touch_chunks "$SLOTS" 1
 	read -r end _ </proc/uptime
-	at_least "seconds held" $((${end%.*} - ${begin%.*})) 3
+	at_least "seconds held" $((${end%.*} - ${begin%.*})) 2
 	lost a "$FULL"
 	wait_state v@b Synchronized
 	as_kept b c
@@ -240,7 +226,7 @@ t_hold_ended_by_a_setting()
 {
 	nearly_full on_full:hold hold_max:600
 	waiting "$SLOTS"
-	msg v set on_full drop
+	msg v set hold_max 1
 	passed
 	lost a "$FULL"
 	wait_state v@b Synchronized
@@ -251,8 +237,8 @@ t_hold_ended_by_a_suspend()
 {
 	nearly_full on_full:hold hold_max:600
 	waiting "$SLOTS"
-	timeout 60 dmsetup suspend "${P}v" || fail "the suspend hangs"
-	timeout 60 dmsetup resume "${P}v"
+	soon dmsetup suspend "${P}v" || fail "the suspend hangs"
+	soon dmsetup resume "${P}v" || fail "the resume hangs"
 	passed
 	lost a "$FULL"
 	as_kept b c
@@ -301,13 +287,19 @@ t_a_restore_under_a_door_that_is_in_use()
 t_an_own_write_fails_alone_when_the_store_is_full()
 {
 	nearly_full on_full:drop
-	! dmsio fill "$(dev d.a)" --sectors $((SLOTS * CHUNK)):8 >/dev/null 2>&1 ||
+	! dmsio fill "$(dev d.b)" --sectors $((SLOTS * CHUNK)):8 >/dev/null 2>&1 ||
 		fail "an own write without a slot"
 	as_kept a b c
 	fields v@b copy_state=Synchronized
-	delete b c
-	dmsio fill "$(dev d.a)" --sectors $((SLOTS * CHUNK)):8 >/dev/null || fail "there is space"
-	wait_state v@a Skewed
+	delete a
+	dmsio fill "$(dev d.b)" --sectors $((SLOTS * CHUNK)):8 >/dev/null || fail "there is space"
+	wait_state v@b Skewed
+	as_kept c
+}
+
+_changes()
+{
+	[ "$(grep -c change "$TMP/events")" -ge "$1" ]
 }
 
 t_low_water()
@@ -316,30 +308,30 @@ t_low_water()
 	volume
 	create a b
 	SLOTS=$(f v@a slots)
-	$NL events 200 >"$TMP/events" 2>&1 &
+	$NL events 3600 >"$TMP/events" 2>&1 &
 	echo $! >>"$BASE/pids"
 	until_true 20 grep -q listening "$TMP/events" || fail "no listener"
 	fill_chunks 0 $((SLOTS * 88 / 100))
 	fields v@a reason=none
 	equal "space" "$(status_word v 6)" ok
 	fill_chunks 0 $((SLOTS * 92 / 100 + 1))
-	space_becomes low 10
+	space_becomes low
+	wait_field v@b reason "$LOW"
 	wait_field v@a reason "$LOW"
 	at_least "the rate at which it fills" "$(f v@a fill_bytes_per_second)" 1
 	at_most "seconds until it is full" "$(f v@a full_seconds)" 3000
 	fields v@b "reason=$LOW" copy_state=Synchronized
 	# Once, not with every write.
 	fill_chunks 0 $((SLOTS - 1))
-	until_true 10 sh -c "[ \$(grep -c change $TMP/events) -ge 2 ]" || fail "no events"
+	until_true 20 _changes 2 || fail "no events"
 	equal "events" "$(sed 1d "$TMP/events" | sort -k 3 | cut -d ' ' -f 2-4,9 | tr '\n' ,)" \
 		"change ${P}v@a 4 9,change ${P}v@b 4 9,"
 	delete a
 	equal "space" "$(status_word v 6)" low
 	image resync b
-	space_becomes ok 10
+	space_becomes ok
 	wait_field v@b reason none
-	as="$(dmsio sum "$(dev d.b)")"
-	equal "the image" "$as" "$(dmsio sum "$V")"
+	same "$(dev d.b)" "$V"
 }
 
 t_the_store_dies_under_writers()
@@ -351,20 +343,20 @@ t_the_store_dies_under_writers()
 	lost a "$FAILED"
 	lost b "$FAILED"
 	unreadable a
-	space_becomes failed 10
-	! until_true 2 _gone "$WRITERS" || fail "a host write failed: $(cat "$TMP/bg.log")"
+	space_becomes failed
+	more 100
+	kill -0 "$WRITERS" || fail "a host write failed: $(cat "$TMP/bg.log")"
 	[ "$(message v image create c)" != 0 ] || fail "an image in a dead store"
 	swap st "0 $STORE_N linear $D1 0"
-	space_becomes ok 60
+	space_becomes ok
 	lost a "$FAILED"
 	image resync a
 	fields v@a copy_state=Synchronized reason=none
-	until_true 1 false || :
+	more 50
 	stop_writers
 	one_instant a
 	no_write_is_lost
-	shut a b
-	remove v
+	remove d.a d.b v
 	store
 	lost b "$FAILED"
 	door a
@@ -420,9 +412,8 @@ t_writes_to_the_store_fail()
 	lost a "$FAILED"
 	# Gone before the store could be told: it owes the record.
 	swap st "0 $STORE_N linear $D1 0"
-	space_becomes ok 60
-	shut a
-	remove v
+	space_becomes ok
+	remove d.a v
 	store
 	lost a "$FAILED"
 	used_becomes 0
@@ -456,12 +447,23 @@ t_reads_of_the_store_fail()
 	as_kept a
 }
 
+_with()
+{
+	swap s "0 $_at linear $D0 0" "$_at $CHUNK $*" "$_end $((N - _end)) linear $D0 $_end"
+}
+
 # hurt CHUNK: it cannot be read from the source, but written
 hurt()
 {
 	_at=$(($1 * CHUNK)) _end=$((($1 + 1) * CHUNK))
-	swap s "0 $_at linear $D0 0" "$_at $CHUNK flakey $D0 $_at 0 3600 1 error_reads" \
-		"$_end $((N - _end)) linear $D0 $_end"
+	if _with flakey "$D0" "$_at" 0 3600 1 error_reads 2>/dev/null; then
+		return
+	fi
+	# An older kernel.
+	modprobe -q dm-dust || skip "dm-flakey cannot fail reads alone, and there is no dm-dust"
+	_with dust "$D0" "$_at" "$CHUNK_BYTES"
+	dmsetup message "${P}s" "$_at" addbadblock "$1"
+	dmsetup message "${P}s" "$_at" enable
 }
 
 # bad_only CHUNK: the image is as it was, but for this chunk
