@@ -137,6 +137,19 @@ void dm_sync_door_marked(struct dm_sync_mirror *m, int error)
  * I/O of a clone's
  *--------------------------------------------------------------*/
 
+/* What I/O of a door holds, given back. */
+static void door_io_end(struct door_io *io)
+{
+	if (io->ranged) {
+		io->ranged = false;
+		dm_sync_range_unlock(io->mirror->ranges, &io->range);
+	}
+	if (io->counted) {
+		io->counted = false;
+		door_leave(io->mirror);
+	}
+}
+
 static struct bio *bio_of_door(struct door_io *io)
 {
 	return dm_bio_from_per_bio_data(io, sizeof(*io));
@@ -247,6 +260,7 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 {
 	struct door_io *io = door_io_of(bio);
 	struct dm_sync_mirror *m = d->mirror;
+	int r;
 
 	io->door = d;
 	io->mirror = m;
@@ -258,7 +272,10 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 	io->write = op_is_write(bio_op(bio)) && bio_sectors(bio);
 	io->sector = bio->bi_iter.bi_sector;
 	io->last = io->sector + max(bio_sectors(bio), 1u) - 1;
-	return clone_go(io, bio);
+	r = clone_go(io, bio);
+	if (r == DM_MAPIO_KILL)		/* then there is no end_io */
+		door_io_end(io);
+	return r;
 }
 
 /**
@@ -340,16 +357,7 @@ static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *
 
 static int mirror_end_io(struct bio *bio)
 {
-	struct door_io *io = door_io_of(bio);
-
-	if (io->ranged) {
-		io->ranged = false;
-		dm_sync_range_unlock(io->mirror->ranges, &io->range);
-	}
-	if (io->counted) {
-		io->counted = false;
-		door_leave(io->mirror);
-	}
+	door_io_end(door_io_of(bio));
 	return DM_ENDIO_DONE;
 }
 
