@@ -298,6 +298,15 @@ static void do_written(struct work_struct *work)
  * Operations that take a moment
  *--------------------------------------------------------------*/
 
+/* I/O of the replica door waits from here on; what is under way is not over yet. */
+static void hold_door(struct dm_sync_mirror *m)
+{
+	spin_lock_irq(&m->io_lock);
+	WRITE_ONCE(m->clone.door_holding, true);
+	spin_unlock_irq(&m->io_lock);
+	smp_mb();	/* pairs with the one in door_enter() */
+}
+
 /**
  * dm_sync_clone_before - an operation is about to be published
  * @m: the clone
@@ -309,13 +318,9 @@ static void do_written(struct work_struct *work)
  */
 void dm_sync_clone_before(struct dm_sync_mirror *m, u32 operation)
 {
-	if (operation != DM_SYNC_OPERATION_ACTIVATE && operation != DM_SYNC_OPERATION_RESYNC &&
-	    operation != DM_SYNC_OPERATION_RESTORE)
-		return;
-	spin_lock_irq(&m->io_lock);
-	WRITE_ONCE(m->clone.door_holding, true);
-	spin_unlock_irq(&m->io_lock);
-	smp_mb();	/* pairs with the one in door_enter() */
+	if (operation == DM_SYNC_OPERATION_ACTIVATE || operation == DM_SYNC_OPERATION_RESYNC ||
+	    operation == DM_SYNC_OPERATION_RESTORE)
+		hold_door(m);
 }
 
 /* Both doors hold their I/O and none is under way. */
@@ -533,12 +538,36 @@ static int clone_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	return 0;
 }
 
+/*
+ * From here on nobody keeps a host's writes from what a copy reads, or a copy from
+ * what a host writes: a replica that is not whole is left by both first.
+ */
+static int leave_replica(struct dm_sync_mirror *m)
+{
+	if (m->redirect || !dm_sync_map_count(m->uncopied_map))
+		return 0;
+	hold_door(m);
+	return dm_sync_close_door(m);
+}
+
 static int clone_detach(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
+	bool restoring = m->redirect;
+
 	/* Held writes are in flight to the gate: they go first. */
 	WRITE_ONCE(m->clone.holding, false);
 	dm_sync_clone_release(m, true, false);
-	return dm_sync_op_detach(m, c);
+	if (leave_replica(m)) {
+		dm_sync_take_back(m, c);
+		dm_sync_clone_turn(m);
+	} else {
+		dm_sync_op_detach(m, c);
+	}
+	/* What a restore left to be done was not the replica's: that is whole. */
+	if (restoring && m->passthrough)
+		dm_sync_map_clear_all(m->uncopied_map);
+	dm_sync_clone_unpark(m);
+	return 0;
 }
 
 static int (*const handlers[])(struct dm_sync_mirror *m, struct dm_sync_change *c) = {

@@ -21,7 +21,7 @@
  * no host write of the source overtakes it (rule S-read), and looks again when it has
  * it.  A write to one waits for its copy, and a read too with copy_on_access: see
  * dm-sync-clone-io.c.  A clone that was detached leaves a door that is a plain way
- * to the replica, if that is complete.
+ * to the replica, if that is complete; I/O that meets the change takes either way.
  *
  * The source door is named, not opened: it may be mounted, and device-mapper
  * opens devices exclusively.  A pair that goes leaves a door that refuses all
@@ -229,13 +229,15 @@ static int clone_write(struct door_io *io, struct bio *bio)
 	return door_mark(m, bio) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 }
 
-/* Past the detach: the replica is a device of its own. */
-static int detached_map(struct replica_door *d, struct dm_target *ti, struct bio *bio)
+/*
+ * Not let in.  Past a detach the replica is a device of its own, if it is whole; who
+ * found the door closed by that came too late to ask the pair.
+ */
+static int not_let_in(struct dm_sync_mirror *m)
 {
-	if (dm_sync_map_count(d->mirror->uncopied_map))
+	smp_rmb();	/* the access was taken away after passthrough was set */
+	if (!READ_ONCE(m->passthrough) || dm_sync_map_count(m->uncopied_map))
 		return DM_MAPIO_KILL;
-	bio_set_dev(bio, d->replica->bdev);
-	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	return DM_MAPIO_REMAPPED;
 }
 
@@ -245,7 +247,7 @@ static int clone_go(struct door_io *io, struct bio *bio)
 
 	io->counted = door_enter(m, io->write);
 	if (!io->counted)
-		return DM_MAPIO_KILL;
+		return not_let_in(m);
 	if (READ_ONCE(m->clone.door_holding)) {
 		io->counted = false;
 		door_leave(m);
@@ -265,8 +267,6 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 	io->door = d;
 	io->mirror = m;
 	io->counted = io->ranged = false;
-	if (READ_ONCE(m->passthrough))
-		return detached_map(d, ti, bio);
 	bio_set_dev(bio, d->replica->bdev);
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	io->write = op_is_write(bio_op(bio)) && bio_sectors(bio);
