@@ -19,6 +19,12 @@
  * taken up.  After it the new image holds, and marks of S and T that are still
  * there stand where U is set too and are cleared likewise.
  *
+ * Where U means something, because the pair is Broken in the middle of a copy, or
+ * of a restore, the superblock gives that image up first.  Otherwise a crash
+ * between U and the superblock would find the old image with regions to be copied
+ * that the source has changed since; or, in a restore, the replica's data to be
+ * shown for regions that the host has written.
+ *
  * A restore begins in the same way, "restoring" being what gives U its meaning:
  * the source does not have this region back yet.  Reads of it are served by the
  * replica, writes wait until it is back, are then tracked in S and do not go to the
@@ -342,18 +348,44 @@ static void open_doors(struct dm_sync_mirror *m)
 	dm_sync_clone_unpark(m);
 }
 
-/* The superblock turns from one image to the other: see the head. */
-static int turn_image(struct dm_sync_mirror *m, const struct dm_sync_step *step, bool whole)
+/*
+ * The image that is being protected, or a restore that broke off, ends here, on disk
+ * first: what U means is about to change, and with it what the source shows.
+ */
+static int give_up_image(struct dm_sync_mirror *m)
 {
+	static const struct dm_sync_step lost = {
+		DM_SYNC_COPY_STATE_BROKEN,
+		DM_SYNC_PROGRESS_STATUS_REQUIRES_RESYNC,
+		DM_SYNC_COPY_STATE_SYNCHRONIZED,
+	};
+	struct dm_sync_facts old = m->pair.facts;
 	int r;
 
-	if (whole)
-		dm_sync_map_set_all(m->uncopied_map);
-	dm_sync_map_or(m->uncopied_map, m->source_map);
-	dm_sync_map_or(m->uncopied_map, m->replica_map);
-	r = dm_sync_commit_maps(m, false);
-	if (r)
-		return r;
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts.maps_lost = true;
+	m->pair.facts.replica_consistent = m->pair.facts.restore_incomplete = false;
+	spin_unlock_irq(&m->pair.lock);
+	m->super.restoring = false;
+	r = dm_sync_super_write(m, &lost);
+	if (!r) {
+		WRITE_ONCE(m->redirect, false);
+		return 0;
+	}
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts = old;
+	spin_unlock_irq(&m->pair.lock);
+	m->super.restoring = m->redirect;
+	return r;
+}
+
+/* The superblock turns from one image to the other: see the head. */
+static int turn_super(struct dm_sync_mirror *m, const struct dm_sync_step *step, bool whole)
+{
+	struct dm_sync_facts old = m->pair.facts;
+	u64 point = m->synced_until;
+	int r;
+
 	dm_sync_clone_point(m);
 	spin_lock_irq(&m->pair.lock);
 	m->pair.facts.replica_consistent = m->pair.facts.was_synced = false;
@@ -361,17 +393,40 @@ static int turn_image(struct dm_sync_mirror *m, const struct dm_sync_step *step,
 	if (whole)
 		m->pair.facts.ever_synced = false;
 	spin_unlock_irq(&m->pair.lock);
-	m->super.restoring = false;
 	r = dm_sync_super_write(m, step);
+	if (!r)
+		return 0;
+	m->synced_until = point;
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts = old;
+	spin_unlock_irq(&m->pair.lock);
+	return r;
+}
+
+static int turn_image(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
+{
+	int r = 0;
+
+	if (m->redirect || (c->from.copy_state == DM_SYNC_COPY_STATE_BROKEN &&
+			    !m->pair.facts.maps_lost))
+		r = give_up_image(m);
 	if (r)
 		return r;
-	WRITE_ONCE(m->redirect, false);
+	if (whole)
+		dm_sync_map_set_all(m->uncopied_map);
+	dm_sync_map_or(m->uncopied_map, m->source_map);
+	dm_sync_map_or(m->uncopied_map, m->replica_map);
+	r = dm_sync_commit_maps(m, false);
+	if (!r)
+		r = turn_super(m, &c->during, whole);
+	if (r)
+		return r;
 	dm_sync_map_clear_all(m->source_map);
 	dm_sync_map_clear_all(m->replica_map);
 	return dm_sync_commit_maps(m, true);
 }
 
-static int new_point(struct dm_sync_mirror *m, const struct dm_sync_step *step, bool whole)
+static int new_point(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
 {
 	int r = close_doors(m);
 
@@ -379,7 +434,7 @@ static int new_point(struct dm_sync_mirror *m, const struct dm_sync_step *step, 
 		open_doors(m);
 		return r;
 	}
-	r = turn_image(m, step, whole);
+	r = turn_image(m, c, whole);
 	if (r && !READ_ONCE(m->broken))
 		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 	open_doors(m);
@@ -390,12 +445,12 @@ static int new_point(struct dm_sync_mirror *m, const struct dm_sync_step *step, 
 
 static int clone_resync(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
-	return new_point(m, &c->during, m->pair.facts.maps_lost);
+	return new_point(m, c, m->pair.facts.maps_lost);
 }
 
 static int clone_activate(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
-	return new_point(m, &c->during, true);
+	return new_point(m, c, true);
 }
 
 static int begin_restore(struct dm_sync_mirror *m, const struct dm_sync_step *step)
@@ -526,7 +581,9 @@ static int clone_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	spin_unlock_irq(&m->pair.lock);
 	m->super.restoring = false;
 	r = persist_timed(m, &c->after);
-	if (!r) {
+	if (r) {
+		m->super.restoring = m->redirect;
+	} else {
 		WRITE_ONCE(m->redirect, false);
 		dm_sync_completed(m, c);
 		dm_sync_map_set_all(m->uncopied_map);
