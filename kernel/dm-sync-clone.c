@@ -55,13 +55,20 @@
  * dm_sync_clone_point - the point in time is now
  * @m: the clone, no write of the source in flight
  *
- * It becomes SyncTime when the copy is complete.
+ * It becomes SyncTime when the copy is complete.  What hosts wrote before is on the
+ * source then, and not in its cache: what the image takes from there must be the
+ * same after a power cut.
  *
- * Context: preresume, or the conductor.
+ * Context: preresume, or the conductor; may sleep.
+ * Return: 0, or a negative errno: the source could not be flushed.
  */
-void dm_sync_clone_point(struct dm_sync_mirror *m)
+int dm_sync_clone_point(struct dm_sync_mirror *m)
 {
-	m->synced_until = dm_sync_now();
+	int r = dm_sync_flush_sides(m, false);
+
+	if (!r)
+		m->synced_until = dm_sync_now();
+	return r;
 }
 
 static void clear_where(struct dm_sync_map *map, struct dm_sync_map *where, u64 nr)
@@ -383,10 +390,8 @@ static int give_up_image(struct dm_sync_mirror *m)
 static int turn_super(struct dm_sync_mirror *m, const struct dm_sync_step *step, bool whole)
 {
 	struct dm_sync_facts old = m->pair.facts;
-	u64 point = m->synced_until;
 	int r;
 
-	dm_sync_clone_point(m);
 	spin_lock_irq(&m->pair.lock);
 	m->pair.facts.replica_consistent = m->pair.facts.was_synced = false;
 	m->pair.facts.maps_lost = m->pair.facts.restore_incomplete = false;
@@ -396,7 +401,6 @@ static int turn_super(struct dm_sync_mirror *m, const struct dm_sync_step *step,
 	r = dm_sync_super_write(m, step);
 	if (!r)
 		return 0;
-	m->synced_until = point;
 	spin_lock_irq(&m->pair.lock);
 	m->pair.facts = old;
 	spin_unlock_irq(&m->pair.lock);
@@ -428,15 +432,23 @@ static int turn_image(struct dm_sync_mirror *m, struct dm_sync_change *c, bool w
 
 static int new_point(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
 {
-	int r = close_doors(m);
+	u64 old = m->synced_until;
+	int r;
 
+	dm_sync_flush_sides(m, false);	/* so that little is left for the next one */
+	r = close_doors(m);
+	if (!r)
+		r = dm_sync_clone_point(m);
 	if (r) {
 		open_doors(m);
 		return r;
 	}
 	r = turn_image(m, c, whole);
-	if (r && !READ_ONCE(m->broken))
-		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	if (r) {
+		m->synced_until = old;
+		if (!READ_ONCE(m->broken))
+			dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	}
 	open_doors(m);
 	if (!r)
 		dm_sync_resync_start(m);
@@ -479,6 +491,9 @@ static int clone_restore(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	int r = close_doors(m);
 
+	/* What the source is to show must be the same after a power cut. */
+	if (!r)
+		r = dm_sync_flush_sides(m, true);
 	if (!r) {
 		r = begin_restore(m, &c->during);
 		if (r && !READ_ONCE(m->broken))

@@ -63,7 +63,7 @@ struct dm_sync_clone {
 };
 
 /* dm-sync-clone.c */
-void dm_sync_clone_point(struct dm_sync_mirror *m);
+int dm_sync_clone_point(struct dm_sync_mirror *m);
 void dm_sync_clone_loaded(struct dm_sync_mirror *m);
 void dm_sync_clone_before(struct dm_sync_mirror *m, u32 operation);
 void dm_sync_clone_mark_active(struct dm_sync_mirror *m, u64 first, u64 end);

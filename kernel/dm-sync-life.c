@@ -194,8 +194,11 @@ static int format_pair(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 		return r;
 	}
 	set_step(m, &after);
-	if (m->is_clone)
-		dm_sync_clone_point(m);
+	r = m->is_clone ? dm_sync_clone_point(m) : 0;
+	if (r) {
+		*why = "the source cannot be flushed";
+		return r;
+	}
 	if (after.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED) {
 		m->pair.sync_time = dm_sync_now();
 		m->pair.facts.ever_synced = m->pair.facts.replica_consistent = true;
@@ -341,8 +344,11 @@ static int take_up(struct dm_sync_mirror *m, const char **why)
 	}
 	if (formatting)
 		m->pair.facts.maps_lost = lost_before = false;
-	if (m->is_clone && formatting)
-		dm_sync_clone_point(m);
+	r = m->is_clone && formatting ? dm_sync_clone_point(m) : 0;
+	if (r) {
+		*why = "the source cannot be flushed";
+		return r;
+	}
 	recover_state(m, lost_before);
 	r = dm_sync_commit_maps(m, false);
 	if (r)
