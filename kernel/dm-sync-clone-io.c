@@ -107,17 +107,27 @@ static void job_failed(struct dm_sync_mirror *m, const struct dm_sync_copy *copy
 	WRITE_ONCE(m->clone.error, reason);
 }
 
-static void job_done(struct dm_sync_copy *copy)
+/* Its regions are copied, if what it was begun for still holds. */
+static void job_arrived(struct dm_sync_clone_job *job)
 {
-	struct dm_sync_clone_job *job = job_of(copy);
 	struct dm_sync_mirror *m = job->mirror;
 	u64 region;
 
-	if (copy->read_error || copy->write_error)
-		job_failed(m, copy);
-	else
+	spin_lock_irq(&m->io_lock);
+	if (job->pass == m->clone.pass)
 		for (region = job->first; region <= job->last; region++)
 			dm_sync_map_clear(m->uncopied_map, region);
+	spin_unlock_irq(&m->io_lock);
+}
+
+static void job_done(struct dm_sync_copy *copy)
+{
+	struct dm_sync_clone_job *job = job_of(copy);
+
+	if (copy->read_error || copy->write_error)
+		job_failed(job->mirror, copy);
+	else
+		job_arrived(job);
 	job_over(job);
 }
 
@@ -169,6 +179,7 @@ static u64 job_begin(struct dm_sync_mirror *m, u64 first, u64 last)
 	end = min_t(sector_t, dm_sync_region_start(m, last + 1), m->sectors);
 	job->first = first;
 	job->last = last;
+	job->pass = READ_ONCE(m->clone.pass);
 	job->copy.from = back ? m->replica : m->source;
 	job->copy.to = back ? m->source : m->replica;
 	job->copy.sector = start;
@@ -314,9 +325,7 @@ static void do_demand(struct work_struct *work)
 		while (copy_all(m, &sources, &doors))
 			;
 		mark_doors(m, &doors);
-		r = dm_sync_commit_maps(m, true);
-		if (r && !READ_ONCE(m->broken))
-			dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+		r = dm_sync_clone_commit(m, true);
 		end_round(m, &sources, &doors, r);
 		dm_sync_clone_written(m);
 	}
@@ -469,24 +478,92 @@ void dm_sync_clone_release(struct dm_sync_mirror *m, bool held, bool lost)
 }
 
 /**
+ * dm_sync_clone_unflushed - a flush failed: what it should have saved is in doubt
+ * @m: the clone
+ * @source: it was the source's
+ *
+ * The caller breaks the pair; until that is done no copy is called durable.
+ *
+ * Context: any.
+ */
+void dm_sync_clone_unflushed(struct dm_sync_mirror *m, bool source)
+{
+	if (source == READ_ONCE(m->redirect))
+		WRITE_ONCE(m->clone.unflushed, true);
+}
+
+/**
  * dm_sync_clone_barrier - what was copied is durable where it was copied to
  * @m: the clone
  *
- * Context: the committer, before cleared marks are written; may sleep.
- * Return: 0 or a negative errno; then the pair breaks.
+ * A flush that fails is not asked again: a later one may succeed and still have
+ * lost what this one should have saved.
+ *
+ * Context: the committer, before cleared marks are written; commit_lock held; may
+ * sleep.
+ * Return: 0, or -ESTALE, which no device says: then the pair breaks.
  */
 int dm_sync_clone_barrier(struct dm_sync_mirror *m)
 {
-	int r = dm_sync_flush_sides(m, true);
+	bool back = READ_ONCE(m->redirect);
+	int r;
 
-	if (r == -ENXIO) {
-		atomic64_inc(&m->replica_errors);
-		dm_sync_break(m, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
-	} else if (r == -EIO) {
-		atomic64_inc(&m->source_errors);
-		dm_sync_break(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+	if (READ_ONCE(m->clone.unflushed))
+		return -ESTALE;
+	r = back ? dm_sync_flush_sides(m, false) : dm_sync_flush_replica(m);
+	if (!r)
+		return 0;
+	if (r != -ENOMEM) {		/* else none was asked */
+		atomic64_inc(back ? &m->source_errors : &m->replica_errors);
+		dm_sync_clone_unflushed(m, back);
 	}
+	dm_sync_break(m, back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
+				DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+	return -ESTALE;
+}
+
+/**
+ * dm_sync_clone_commit - make the maps durable, or break
+ * @m: the clone
+ * @clears: forgotten marks too
+ *
+ * Context: may sleep; takes commit_lock.
+ * Return: 0 or a negative errno.
+ */
+int dm_sync_clone_commit(struct dm_sync_mirror *m, bool clears)
+{
+	int r = dm_sync_commit_maps(m, clears);
+
+	if (r && r != -ESTALE)
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 	return r;
+}
+
+/**
+ * dm_sync_clone_revert - after a flush that failed, what was copied since the last
+ *	one that did not is copied again
+ * @m: the clone, its background copy stopped
+ *
+ * Nobody was let write where the disk does not know of the copy; so the side that is
+ * copied from still has what the image needs.  Where the replica is complete U says
+ * nothing, and what is on disk of it is older than that.
+ *
+ * Context: the conductor; may sleep.
+ */
+void dm_sync_clone_revert(struct dm_sync_mirror *m)
+{
+	struct dm_sync_clone *cl = &m->clone;
+
+	mutex_lock(&m->commit_lock);
+	if (READ_ONCE(cl->unflushed) &&
+	    (m->redirect || !m->pair.facts.replica_consistent)) {
+		spin_lock_irq(&m->io_lock);
+		cl->pass++;
+		spin_unlock_irq(&m->io_lock);
+		dm_sync_map_revert_clears(m->uncopied_map);
+	}
+	WRITE_ONCE(cl->unflushed, false);
+	mutex_unlock(&m->commit_lock);
 }
 
 /**

@@ -229,8 +229,7 @@ static void finish_restore(struct dm_sync_mirror *m)
 {
 	WRITE_ONCE(m->redirect, false);
 	dm_sync_map_clear_all(m->replica_map);
-	if (dm_sync_commit_maps(m, true) && !READ_ONCE(m->broken))
-		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	dm_sync_clone_commit(m, true);
 }
 
 /**
@@ -243,7 +242,6 @@ void dm_sync_clone_copied(struct dm_sync_mirror *m)
 {
 	bool restore = m->redirect;
 	struct dm_sync_step to;
-	int r;
 
 	if (m->passthrough || READ_ONCE(m->broken))
 		return;
@@ -254,12 +252,8 @@ void dm_sync_clone_copied(struct dm_sync_mirror *m)
 		dm_sync_resync_start(m);
 		return;
 	}
-	r = dm_sync_commit_maps(m, true);
-	if (r) {
-		if (!READ_ONCE(m->broken))
-			dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	if (dm_sync_clone_commit(m, true))
 		return;
-	}
 	spin_lock_irq(&m->pair.lock);
 	m->pair.facts.ever_synced = m->pair.facts.replica_consistent = true;
 	m->pair.facts.was_synced = true;
@@ -374,7 +368,7 @@ static int give_up_image(struct dm_sync_mirror *m)
 	m->pair.facts.replica_consistent = m->pair.facts.restore_incomplete = false;
 	spin_unlock_irq(&m->pair.lock);
 	m->super.restoring = false;
-	r = dm_sync_super_write(m, &lost);
+	r = dm_sync_persist(m, &lost);
 	if (!r) {
 		WRITE_ONCE(m->redirect, false);
 		return 0;
@@ -398,7 +392,7 @@ static int turn_super(struct dm_sync_mirror *m, const struct dm_sync_step *step,
 	if (whole)
 		m->pair.facts.ever_synced = false;
 	spin_unlock_irq(&m->pair.lock);
-	r = dm_sync_super_write(m, step);
+	r = dm_sync_persist(m, step);
 	if (!r)
 		return 0;
 	spin_lock_irq(&m->pair.lock);
@@ -420,14 +414,15 @@ static int turn_image(struct dm_sync_mirror *m, struct dm_sync_change *c, bool w
 		dm_sync_map_set_all(m->uncopied_map);
 	dm_sync_map_or(m->uncopied_map, m->source_map);
 	dm_sync_map_or(m->uncopied_map, m->replica_map);
-	r = dm_sync_commit_maps(m, false);
+	r = dm_sync_clone_commit(m, false);
 	if (!r)
 		r = turn_super(m, &c->during, whole);
 	if (r)
 		return r;
 	dm_sync_map_clear_all(m->source_map);
 	dm_sync_map_clear_all(m->replica_map);
-	return dm_sync_commit_maps(m, true);
+	dm_sync_clone_commit(m, true);	/* the new image holds; if it fails, it breaks */
+	return 0;
 }
 
 static int new_point(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
@@ -444,11 +439,8 @@ static int new_point(struct dm_sync_mirror *m, struct dm_sync_change *c, bool wh
 		return r;
 	}
 	r = turn_image(m, c, whole);
-	if (r) {
+	if (r)
 		m->synced_until = old;
-		if (!READ_ONCE(m->broken))
-			dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
-	}
 	open_doors(m);
 	if (!r)
 		dm_sync_resync_start(m);
@@ -470,21 +462,21 @@ static int begin_restore(struct dm_sync_mirror *m, const struct dm_sync_step *st
 	int r;
 
 	if (m->redirect)	/* it goes on where it broke off */
-		return dm_sync_super_write(m, step);
+		return dm_sync_persist(m, step);
 	dm_sync_map_or(m->uncopied_map, m->source_map);
 	dm_sync_map_or(m->uncopied_map, m->replica_map);
-	r = dm_sync_commit_maps(m, false);
+	r = dm_sync_clone_commit(m, false);
 	if (r)
 		return r;
 	m->super.restoring = true;
-	r = dm_sync_super_write(m, step);
+	r = dm_sync_persist(m, step);
 	if (r) {
 		m->super.restoring = false;
 		return r;
 	}
 	WRITE_ONCE(m->redirect, true);
 	dm_sync_map_clear_all(m->source_map);
-	return dm_sync_commit_maps(m, true);
+	return dm_sync_clone_commit(m, true);
 }
 
 static int clone_restore(struct dm_sync_mirror *m, struct dm_sync_change *c)
@@ -496,8 +488,6 @@ static int clone_restore(struct dm_sync_mirror *m, struct dm_sync_change *c)
 		r = dm_sync_flush_sides(m, true);
 	if (!r) {
 		r = begin_restore(m, &c->during);
-		if (r && !READ_ONCE(m->broken))
-			dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 		if (r && !m->redirect)
 			dm_sync_map_clear_all(m->uncopied_map);
 	}

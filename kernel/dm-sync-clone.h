@@ -16,6 +16,7 @@ struct dm_sync_mirror;
 /**
  * struct dm_sync_clone_job - one demanded copy
  * @first, @last: its regions; at most 1 MiB and in one extent
+ * @pass: the clone's when it began
  * @busy: in use; the round's
  */
 struct dm_sync_clone_job {
@@ -24,6 +25,7 @@ struct dm_sync_clone_job {
 	struct dm_sync_range range;
 	struct work_struct start;
 	u64 first, last;
+	u32 pass;
 	bool busy;
 };
 
@@ -42,14 +44,17 @@ struct dm_sync_clone_job {
  * @nr_held: of @held; read without the lock
  * @busy: jobs in flight
  * @error: reason why a job of this round failed, or 0
+ * @pass: a job of an earlier one clears nothing
+ * @unflushed: what was copied may be lost by a flush that failed: nothing of it may
+ *	be called copied on disk before it is marked again
  * @preserving: what U marks must be copied before it is written (rule SC)
  * @holding: such writes are held instead
  * @door_holding: no I/O of the replica door may begin
  * @stopped: the metadata must not be written: nothing is copied on demand
  * @image_lost: a write waits that can only go on without the image
  *
- * The lists are protected by the mirror's io_lock, as is the change of
- * @door_holding.  The flags are changed by the conductor, or while it is idle,
+ * The lists are protected by the mirror's io_lock, as are the changes of
+ * @door_holding and @pass.  The flags are changed by the conductor, or while it is idle,
  * but for @image_lost, which the round sets.
  */
 struct dm_sync_clone {
@@ -57,8 +62,8 @@ struct dm_sync_clone {
 	struct bio_list demand, doors, held, lost, parked, reads;
 	wait_queue_head_t idle;
 	atomic_t busy;
-	u32 error, nr_held;
-	bool preserving, holding, door_holding, stopped, image_lost;
+	u32 error, nr_held, pass;
+	bool unflushed, preserving, holding, door_holding, stopped, image_lost;
 	struct dm_sync_clone_job job[DM_SYNC_CLONE_JOBS];
 };
 
@@ -84,6 +89,9 @@ void dm_sync_clone_read_ready(struct dm_sync_mirror *m, struct bio *bio);
 bool dm_sync_clone_park(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_unpark(struct dm_sync_mirror *m);
 int dm_sync_clone_barrier(struct dm_sync_mirror *m);
+int dm_sync_clone_commit(struct dm_sync_mirror *m, bool clears);
+void dm_sync_clone_unflushed(struct dm_sync_mirror *m, bool source);
+void dm_sync_clone_revert(struct dm_sync_mirror *m);
 int dm_sync_clone_probe(struct dm_sync_mirror *m);
 void dm_sync_clone_release(struct dm_sync_mirror *m, bool held, bool lost);
 void dm_sync_clone_stop(struct dm_sync_mirror *m);

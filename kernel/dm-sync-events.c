@@ -284,6 +284,8 @@ static void do_break(struct work_struct *work)
 	if (!reasons)
 		return;
 	dm_sync_resync_stop(m);
+	if (m->is_clone)
+		dm_sync_clone_revert(m);
 	/* What was held has nothing to wait for any more. */
 	if (reasons == metadata) {
 		if (m->gate.closed && m->pair.state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED)

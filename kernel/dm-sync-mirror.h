@@ -262,6 +262,7 @@ void dm_sync_commit_kick(struct dm_sync_mirror *m);
 int dm_sync_commit_maps(struct dm_sync_mirror *m, bool clears);
 int dm_sync_settle_sides(struct dm_sync_mirror *m);
 int dm_sync_flush_sides(struct dm_sync_mirror *m, bool replica);
+int dm_sync_flush_replica(struct dm_sync_mirror *m);
 void dm_sync_mark_unflushed(struct dm_sync_mirror *m);
 extern const struct dm_sync_activity_ops dm_sync_commit_ops;
 

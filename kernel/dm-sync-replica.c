@@ -355,9 +355,17 @@ static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *
 	return DM_MAPIO_SUBMITTED;
 }
 
-static int mirror_end_io(struct bio *bio)
+static int mirror_end_io(struct bio *bio, blk_status_t error)
 {
-	door_io_end(door_io_of(bio));
+	struct door_io *io = door_io_of(bio);
+
+	/* What it should have saved may be the copy's as well as the host's. */
+	if (unlikely(error) && io->counted && io->mirror->is_clone &&
+	    (bio->bi_opf & REQ_PREFLUSH)) {
+		dm_sync_clone_unflushed(io->mirror, false);
+		dm_sync_break(io->mirror, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+	}
+	door_io_end(io);
 	return DM_ENDIO_DONE;
 }
 
@@ -378,7 +386,7 @@ static int replica_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 {
 	struct replica_door *d = ti->private;
 
-	return d->mirror ? mirror_end_io(bio) : dm_sync_image_end_io(bio, error);
+	return d->mirror ? mirror_end_io(bio, *error) : dm_sync_image_end_io(bio, error);
 }
 
 /*----------------------------------------------------------------
