@@ -23,24 +23,20 @@
  *	one finds nothing to do, and never overwrites what hosts wrote since.
  *
  * Whoever waits is taken on in rounds: everything that waits at its start, all
- * copies of it at once, then one commit for all, so one flush of the replica however
- * many writes there are.  No wait is in map (rule Q); a replica that does not
- * answer holds up what waits for it as any device of a stack does.
+ * copies of it at once (dm-sync-clone-copy.c), then one commit for all, so one flush of
+ * the replica however many writes there are.  No wait is in map (rule Q), and a
+ * replica that does not answer has failed after DM_SYNC_DRAIN_SECONDS.
  *
  * A copy that fails makes the image's loss certain for the write that waits:
  * the conductor is told, makes "the image is lost" durable, stops preserving, and
  * only then is the write let go (rule S-invalid).  The source never fails for
- * the clone.  In a restore it is the write that fails: the source does not hold
+ * the clone.  A read of the replica door is then served by the source, which still
+ * has what the image needs, and a write through it fails.  In a restore it is the write that fails: the source does not hold
  * the data that it would change a part of.
  */
 #include "dm-sync-mirror.h"
 
 #define DM_MSG_PREFIX "sync"
-
-static struct dm_sync_clone_job *job_of(struct dm_sync_copy *copy)
-{
-	return container_of(copy, struct dm_sync_clone_job, copy);
-}
 
 /**
  * dm_sync_clone_uncopied - is there a region that still has to be copied?
@@ -76,136 +72,8 @@ bool dm_sync_clone_must_wait(struct dm_sync_mirror *m, u64 first, u64 last)
 }
 
 /*----------------------------------------------------------------
- * One copy
- *--------------------------------------------------------------*/
-
-static void job_over(struct dm_sync_clone_job *job)
-{
-	struct dm_sync_mirror *m = job->mirror;
-
-	dm_sync_range_unlock(m->ranges, &job->range);
-	WRITE_ONCE(job->busy, false);
-	/* The pair goes by RCU. */
-	rcu_read_lock();
-	atomic_dec(&m->clone.busy);
-	wake_up_all(&m->clone.idle);
-	rcu_read_unlock();
-}
-
-static void job_failed(struct dm_sync_mirror *m, const struct dm_sync_copy *copy)
-{
-	bool back = READ_ONCE(m->redirect), of_replica = back == !copy->write_error;
-	u32 reason;
-
-	if (copy->write_error)
-		reason = back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
-				DM_SYNC_REASON_REPLICA_WRITE_ERROR;
-	else
-		reason = back ? DM_SYNC_REASON_REPLICA_READ_ERROR :
-				DM_SYNC_REASON_SOURCE_READ_ERROR;
-	atomic64_inc(of_replica ? &m->replica_errors : &m->source_errors);
-	WRITE_ONCE(m->clone.error, reason);
-}
-
-/* Its regions are copied, if what it was begun for still holds. */
-static void job_arrived(struct dm_sync_clone_job *job)
-{
-	struct dm_sync_mirror *m = job->mirror;
-	u64 region;
-
-	spin_lock_irq(&m->io_lock);
-	if (job->pass == m->clone.pass)
-		for (region = job->first; region <= job->last; region++)
-			dm_sync_map_clear(m->uncopied_map, region);
-	spin_unlock_irq(&m->io_lock);
-}
-
-static void job_done(struct dm_sync_copy *copy)
-{
-	struct dm_sync_clone_job *job = job_of(copy);
-
-	if (copy->read_error || copy->write_error)
-		job_failed(job->mirror, copy);
-	else
-		job_arrived(job);
-	job_over(job);
-}
-
-/* The range is ours: does it still need us? */
-static void job_start(struct work_struct *work)
-{
-	struct dm_sync_clone_job *job = container_of(work, struct dm_sync_clone_job, start);
-	struct dm_sync_mirror *m = job->mirror;
-
-	if (dm_sync_map_next_clear(m->uncopied_map, job->first, job->last + 1) > job->last)
-		dm_sync_copy_start(&job->copy, m->io_wq);
-	else
-		job_over(job);
-}
-
-static void job_granted(struct dm_sync_range *r)
-{
-	struct dm_sync_clone_job *job = container_of(r, struct dm_sync_clone_job, range);
-
-	queue_work(job->mirror->io_wq, &job->start);
-}
-
-static struct dm_sync_clone_job *job_get(struct dm_sync_mirror *m)
-{
-	unsigned int i;
-
-	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++)
-		if (!READ_ONCE(m->clone.job[i].busy))
-			return &m->clone.job[i];
-	return NULL;
-}
-
-/* Starts the copy of marked regions from @first on; returns the one after them. */
-static u64 job_begin(struct dm_sync_mirror *m, u64 first, u64 last)
-{
-	sector_t start = dm_sync_region_start(m, first);
-	sector_t end = min(start + DM_SYNC_COPY_SECTORS,
-			   ((start >> m->extent_shift) + 1) << m->extent_shift);
-	struct dm_sync_clone_job *job = NULL;
-	bool back = READ_ONCE(m->redirect);
-
-	wait_event(m->clone.idle, (job = job_get(m)));
-	job->busy = true;
-	atomic_inc(&m->clone.busy);
-	last = min(last, dm_sync_region_of(m, end - 1));
-	last = dm_sync_map_next_clear(m->uncopied_map, first, last + 1) - 1;
-	/* It was copied since we looked: let the job find out. */
-	last = max(first, last);
-	end = min_t(sector_t, dm_sync_region_start(m, last + 1), m->sectors);
-	job->first = first;
-	job->last = last;
-	job->pass = READ_ONCE(m->clone.pass);
-	job->copy.from = back ? m->replica : m->source;
-	job->copy.to = back ? m->source : m->replica;
-	job->copy.sector = start;
-	job->copy.sectors = end - start;
-	job->range.start = start;
-	job->range.last = end - 1;
-	if (dm_sync_range_lock(m->ranges, &job->range))
-		job_granted(&job->range);
-	return last + 1;
-}
-
-/*----------------------------------------------------------------
  * A round
  *--------------------------------------------------------------*/
-
-static void copy_range(struct dm_sync_mirror *m, sector_t sector, sector_t last_sector)
-{
-	u64 region = dm_sync_region_of(m, sector);
-	u64 last = dm_sync_region_of(m, last_sector);
-
-	while (region <= last)
-		if (dm_sync_map_test(m->uncopied_map, region))
-			region = job_begin(m, region, last);
-		else
-			region++;
-}
 
 static bool left(struct dm_sync_mirror *m, sector_t sector, sector_t last)
 {
@@ -229,19 +97,75 @@ static bool copy_all(struct dm_sync_mirror *m, struct bio_list *sources, struct 
 	bool more = false, write;
 
 	bio_list_for_each(bio, sources)
-		copy_range(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
+		dm_sync_clone_copy_begin(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
 	bio_list_for_each(bio, doors) {
 		dm_sync_clone_door_range(bio, &sector, &last, &write);
-		copy_range(m, sector, last);
+		dm_sync_clone_copy_begin(m, sector, last);
 	}
-	wait_event(m->clone.idle, !atomic_read(&m->clone.busy));
-	if (READ_ONCE(m->clone.error))
+	if (!dm_sync_clone_copy_wait(m))
 		return false;
 	bio_list_for_each(bio, sources)
 		more |= left(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
 	bio_list_for_each(bio, doors)
 		more |= door_left(m, bio, &write);
 	return more;
+}
+
+/* By itself, so that it fails by its own regions alone. */
+static void copy_one(struct dm_sync_mirror *m, sector_t sector, sector_t last)
+{
+	while (!READ_ONCE(m->clone.silent) && left(m, sector, last)) {
+		WRITE_ONCE(m->clone.error, 0);
+		dm_sync_clone_copy_begin(m, sector, last);
+		if (!dm_sync_clone_copy_wait(m))
+			return;
+	}
+}
+
+/* Something failed: whose was it?  Returns the reason. */
+static u32 copy_each(struct dm_sync_mirror *m, struct bio_list *sources, struct bio_list *doors)
+{
+	u32 reason = READ_ONCE(m->clone.error);
+	sector_t sector, last;
+	struct bio *bio;
+	bool write;
+
+	bio_list_for_each(bio, sources)
+		copy_one(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
+	bio_list_for_each(bio, doors) {
+		dm_sync_clone_door_range(bio, &sector, &last, &write);
+		copy_one(m, sector, last);
+	}
+	return READ_ONCE(m->clone.error) ?: reason;
+}
+
+/* The side that is copied to failed; what cannot be read may not be needed. */
+static bool cannot_be_written(u32 reason)
+{
+	return reason == DM_SYNC_REASON_REPLICA_WRITE_ERROR ||
+	       reason == DM_SYNC_REASON_SOURCE_WRITE_ERROR;
+}
+
+/* Copies what the round is about; returns why not all of it, or 0. */
+static u32 copy_round(struct dm_sync_mirror *m, struct bio_list *sources,
+		      struct bio_list *doors)
+{
+	struct dm_sync_clone *cl = &m->clone;
+	u32 reason;
+
+	WRITE_ONCE(cl->error, 0);
+	WRITE_ONCE(cl->silent, false);
+	/* What is being given up needs no copy; and its replica may not answer. */
+	if (READ_ONCE(cl->image_lost) && !READ_ONCE(m->redirect))
+		return DM_SYNC_REASON_REPLICA_WRITE_ERROR;
+	while (copy_all(m, sources, doors))
+		;
+	reason = READ_ONCE(cl->error);
+	if (reason && !READ_ONCE(cl->silent))
+		reason = copy_each(m, sources, doors);
+	if (reason && (READ_ONCE(cl->silent) || cannot_be_written(reason)))
+		dm_sync_break(m, reason);
+	return reason;
 }
 
 static void mark_doors(struct dm_sync_mirror *m, struct bio_list *doors)
@@ -259,7 +183,7 @@ static void mark_doors(struct dm_sync_mirror *m, struct bio_list *doors)
 }
 
 /* What cannot be copied: the image is given up first, or the write fails. */
-static void end_failed(struct dm_sync_mirror *m, struct bio *bio)
+static void end_failed(struct dm_sync_mirror *m, struct bio *bio, u32 reason)
 {
 	struct dm_sync_clone *cl = &m->clone;
 
@@ -271,28 +195,37 @@ static void end_failed(struct dm_sync_mirror *m, struct bio *bio)
 	bio_list_add(&cl->lost, bio);
 	spin_unlock_irq(&m->io_lock);
 	WRITE_ONCE(cl->image_lost, true);
-	dm_sync_break(m, cl->error ?: DM_SYNC_REASON_METADATA_FAILED);
+	dm_sync_break(m, reason);
+}
+
+static void end_door(struct dm_sync_mirror *m, struct bio *bio, int error)
+{
+	bool write, failed = door_left(m, bio, &write);
+
+	if (failed && !write && !READ_ONCE(m->redirect))
+		dm_sync_clone_door_source(m, bio);
+	else
+		dm_sync_clone_door_go(m, bio, failed || (write && error) ? -EIO : 0);
 }
 
 static void end_round(struct dm_sync_mirror *m, struct bio_list *sources,
-		      struct bio_list *doors, int error)
+		      struct bio_list *doors, int error, u32 reason)
 {
 	struct bio *bio;
-	bool write;
 
+	if (!reason)
+		reason = error == -ESTALE ? DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
+					    DM_SYNC_REASON_METADATA_FAILED;
 	while ((bio = bio_list_pop(sources))) {
 		bool failed = error || left(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
 
 		if (failed && READ_ONCE(m->clone.preserving))
-			end_failed(m, bio);
+			end_failed(m, bio, reason);
 		else
 			dm_sync_io_demand_done(m, bio, BLK_STS_OK);
 	}
-	while ((bio = bio_list_pop(doors))) {
-		bool failed = door_left(m, bio, &write) || (write && error);
-
-		dm_sync_clone_door_go(m, bio, failed ? -EIO : 0);
-	}
+	while ((bio = bio_list_pop(doors)))
+		end_door(m, bio, error);
 }
 
 static bool take_round(struct dm_sync_mirror *m, struct bio_list *sources,
@@ -314,21 +247,41 @@ static bool take_round(struct dm_sync_mirror *m, struct bio_list *sources,
 	return !bio_list_empty(sources) || !bio_list_empty(doors);
 }
 
+static void one_round(struct dm_sync_mirror *m, struct bio_list *sources, struct bio_list *doors)
+{
+	u32 reason = copy_round(m, sources, doors);
+	int error;
+
+	mark_doors(m, doors);
+	/* A replica that does not answer need not be asked for a flush. */
+	error = READ_ONCE(m->clone.silent) ? -ESTALE : dm_sync_clone_commit(m, true);
+	end_round(m, sources, doors, error, reason);
+	dm_sync_clone_written(m);
+}
+
+/* The pair has gone: nobody copies for its replica door any more. */
+static void fail_doors(struct dm_sync_mirror *m)
+{
+	struct bio_list doors;
+	struct bio *bio;
+
+	spin_lock_irq(&m->io_lock);
+	doors = m->clone.doors;
+	bio_list_init(&m->clone.doors);
+	spin_unlock_irq(&m->io_lock);
+	while ((bio = bio_list_pop(&doors)))
+		dm_sync_clone_door_go(m, bio, -EIO);
+}
+
 static void do_demand(struct work_struct *work)
 {
 	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, clone.work);
 	struct bio_list sources, doors;
-	int r;
 
-	while (!READ_ONCE(m->clone.stopped) && take_round(m, &sources, &doors)) {
-		WRITE_ONCE(m->clone.error, 0);
-		while (copy_all(m, &sources, &doors))
-			;
-		mark_doors(m, &doors);
-		r = dm_sync_clone_commit(m, true);
-		end_round(m, &sources, &doors, r);
-		dm_sync_clone_written(m);
-	}
+	while (!READ_ONCE(m->clone.stopped) && take_round(m, &sources, &doors))
+		one_round(m, &sources, &doors);
+	if (READ_ONCE(m->pair.gone))
+		fail_doors(m);
 }
 
 /*----------------------------------------------------------------
@@ -557,9 +510,7 @@ void dm_sync_clone_revert(struct dm_sync_mirror *m)
 	mutex_lock(&m->commit_lock);
 	if (READ_ONCE(cl->unflushed) &&
 	    (m->redirect || !m->pair.facts.replica_consistent)) {
-		spin_lock_irq(&m->io_lock);
-		cl->pass++;
-		spin_unlock_irq(&m->io_lock);
+		dm_sync_clone_new_pass(m);
 		dm_sync_map_revert_clears(m->uncopied_map);
 	}
 	WRITE_ONCE(cl->unflushed, false);
@@ -620,21 +571,17 @@ void dm_sync_clone_resume(struct dm_sync_mirror *m)
  * dm_sync_clone_gone - the pair has gone: what waits at its replica door fails
  * @m: the mirror or clone, unregistered
  *
+ * Copies use our devices: waits for them as device-mapper does for the host's I/O.
+ *
  * Context: destructor; may sleep.
  */
 void dm_sync_clone_gone(struct dm_sync_mirror *m)
 {
-	struct bio_list doors;
-	struct bio *bio;
-
 	cancel_work_sync(&m->clone.work);
 	dm_sync_clone_unpark(m);
-	spin_lock_irq(&m->io_lock);
-	doors = m->clone.doors;
-	bio_list_init(&m->clone.doors);
-	spin_unlock_irq(&m->io_lock);
-	while ((bio = bio_list_pop(&doors)))
-		dm_sync_clone_door_go(m, bio, -EIO);
+	/* Door I/O that was let in a moment ago may still come: it asks for the work. */
+	kick(m);
+	wait_event(m->clone.idle, !atomic_read(&m->clone.busy));
 }
 
 /**
@@ -644,7 +591,6 @@ void dm_sync_clone_gone(struct dm_sync_mirror *m)
 void dm_sync_clone_init(struct dm_sync_mirror *m)
 {
 	struct dm_sync_clone *cl = &m->clone;
-	unsigned int i;
 
 	INIT_WORK(&cl->work, do_demand);
 	INIT_WORK(&cl->read_work, do_reads);
@@ -654,12 +600,6 @@ void dm_sync_clone_init(struct dm_sync_mirror *m)
 	bio_list_init(&cl->held);
 	bio_list_init(&cl->lost);
 	bio_list_init(&cl->parked);
-	init_waitqueue_head(&cl->idle);
-	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++) {
-		cl->job[i].mirror = m;
-		cl->job[i].copy.done = job_done;
-		cl->job[i].range.granted = job_granted;
-		INIT_WORK(&cl->job[i].start, job_start);
-	}
+	dm_sync_clone_copy_init(m);
 	dm_sync_clone_ops_init(m);
 }

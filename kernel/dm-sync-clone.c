@@ -132,6 +132,9 @@ void dm_sync_clone_turn(struct dm_sync_mirror *m)
 
 	WRITE_ONCE(cl->preserving, m->redirect || dm_sync_preserves(&m->pair.state));
 	WRITE_ONCE(cl->holding, holding);
+	WRITE_ONCE(cl->on_access, !m->redirect &&
+		   m->pair.state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED &&
+		   m->pair.state.methodology == DM_SYNC_COPY_METHODOLOGY_COPY_ON_ACCESS);
 	if (!cl->preserving)
 		WRITE_ONCE(cl->image_lost, false);
 	dm_sync_clone_release(m, !holding, !cl->preserving);
@@ -330,7 +333,7 @@ void dm_sync_clone_before(struct dm_sync_mirror *m, u32 operation)
 		hold_door(m);
 }
 
-/* Both doors hold their I/O and none is under way. */
+/* Both doors hold their I/O and none is under way, and no copy is. */
 static int close_doors(struct dm_sync_mirror *m)
 {
 	int r = dm_sync_close_door(m);
@@ -339,7 +342,7 @@ static int close_doors(struct dm_sync_mirror *m)
 		r = dm_sync_revive_metadata(m);
 	if (!r)
 		r = dm_sync_gate_close(&m->gate, DRAIN_TIMEOUT);
-	return r;
+	return r ?: dm_sync_clone_quiet(m);
 }
 
 static void open_doors(struct dm_sync_mirror *m)
@@ -539,6 +542,8 @@ static int clone_suspend(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	if (dm_sync_stop_copy(m, c))
 		return 0;
+	/* Writes to what was copied pass: so the disk must know what was. */
+	dm_sync_clone_commit(m, true);
 	m->hold_released = m->hold;
 	end_as(m, c);
 	if (!m->hold_released)
@@ -609,6 +614,7 @@ static int leave_replica(struct dm_sync_mirror *m)
 	if (m->redirect || !dm_sync_map_count(m->uncopied_map))
 		return 0;
 	hold_door(m);
+	WRITE_ONCE(m->clone.on_access, false);
 	return dm_sync_close_door(m);
 }
 

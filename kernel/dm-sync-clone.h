@@ -17,7 +17,10 @@ struct dm_sync_mirror;
  * struct dm_sync_clone_job - one demanded copy
  * @first, @last: its regions; at most 1 MiB and in one extent
  * @pass: the clone's when it began
- * @busy: in use; the round's
+ * @busy: in use
+ * @copying: it has its range, and I/O of it may be under way
+ * @over: it ended while its range was being taken away
+ * @range_is: whose its range is
  */
 struct dm_sync_clone_job {
 	struct dm_sync_mirror *mirror;
@@ -26,7 +29,8 @@ struct dm_sync_clone_job {
 	struct work_struct start;
 	u64 first, last;
 	u32 pass;
-	bool busy;
+	bool busy, copying, over;
+	u8 range_is;
 };
 
 /**
@@ -43,12 +47,15 @@ struct dm_sync_clone_job {
  * @idle: woken when a job is over
  * @nr_held: of @held; read without the lock
  * @busy: jobs in flight
+ * @ended: jobs that were
  * @error: reason why a job of this round failed, or 0
+ * @silent: the replica did not answer in this round
  * @pass: a job of an earlier one clears nothing
  * @unflushed: what was copied may be lost by a flush that failed: nothing of it may
  *	be called copied on disk before it is marked again
  * @preserving: what U marks must be copied before it is written (rule SC)
  * @holding: such writes are held instead
+ * @on_access: what is read is copied
  * @door_holding: no I/O of the replica door may begin
  * @stopped: the metadata must not be written: nothing is copied on demand
  * @image_lost: a write waits that can only go on without the image
@@ -61,9 +68,9 @@ struct dm_sync_clone {
 	struct work_struct work, written_work, read_work;
 	struct bio_list demand, doors, held, lost, parked, reads;
 	wait_queue_head_t idle;
-	atomic_t busy;
+	atomic_t busy, ended;
 	u32 error, nr_held, pass;
-	bool unflushed, preserving, holding, door_holding, stopped, image_lost;
+	bool silent, unflushed, preserving, holding, on_access, door_holding, stopped, image_lost;
 	struct dm_sync_clone_job job[DM_SYNC_CLONE_JOBS];
 };
 
@@ -78,6 +85,14 @@ void dm_sync_clone_copied(struct dm_sync_mirror *m);
 enum dm_sync_event dm_sync_clone_event(struct dm_sync_mirror *m, enum dm_sync_event ev);
 void dm_sync_clone_written(struct dm_sync_mirror *m);
 void dm_sync_clone_ops_init(struct dm_sync_mirror *m);
+
+/* dm-sync-clone-copy.c */
+void dm_sync_clone_copy_begin(struct dm_sync_mirror *m, sector_t sector, sector_t last_sector);
+bool dm_sync_clone_copy_wait(struct dm_sync_mirror *m);
+void dm_sync_clone_new_pass(struct dm_sync_mirror *m);
+void dm_sync_clone_abandon(struct dm_sync_mirror *m);
+int dm_sync_clone_quiet(struct dm_sync_mirror *m);
+void dm_sync_clone_copy_init(struct dm_sync_mirror *m);
 
 /* dm-sync-clone-io.c */
 void dm_sync_clone_init(struct dm_sync_mirror *m);
@@ -102,6 +117,7 @@ void dm_sync_clone_gone(struct dm_sync_mirror *m);
 void dm_sync_clone_door_range(struct bio *bio, sector_t *sector, sector_t *last, bool *write);
 void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error);
+void dm_sync_clone_door_source(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_door_again(struct dm_sync_mirror *m, struct bio *bio);
 
 #endif /* DM_SYNC_CLONE_H */

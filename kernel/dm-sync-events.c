@@ -283,6 +283,8 @@ static void do_break(struct work_struct *work)
 	dm_sync_io_ack(m);
 	if (!reasons)
 		return;
+	if (m->is_clone && !m->clone.preserving)
+		dm_sync_clone_abandon(m);
 	dm_sync_resync_stop(m);
 	if (m->is_clone)
 		dm_sync_clone_revert(m);

@@ -190,9 +190,19 @@ static void read_granted(struct dm_sync_range *r)
  */
 void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio)
 {
-	bool refused = read_source(door_io_of(bio), bio) == DM_MAPIO_KILL;
+	int mapped = read_source(door_io_of(bio), bio);
 
-	dm_sync_clone_door_go(m, bio, refused ? -EIO : 0);
+	dm_sync_clone_door_go(m, bio, mapped == DM_MAPIO_KILL ? -EIO : 0);
+}
+
+static int clone_read_source(struct door_io *io, struct bio *bio)
+{
+	io->range.start = io->sector;
+	io->range.last = io->last;
+	io->range.granted = read_granted;
+	io->ranged = true;
+	return dm_sync_range_lock(io->mirror->ranges, &io->range) ? read_source(io, bio) :
+								    DM_MAPIO_SUBMITTED;
 }
 
 static int clone_read(struct door_io *io, struct bio *bio)
@@ -203,17 +213,11 @@ static int clone_read(struct door_io *io, struct bio *bio)
 	if (READ_ONCE(m->redirect) ||
 	    !dm_sync_map_test(m->uncopied_map, dm_sync_region_of(m, io->sector)))
 		return DM_MAPIO_REMAPPED;
-	if (m->pair.state.methodology == DM_SYNC_COPY_METHODOLOGY_COPY_ON_ACCESS &&
-	    m->pair.state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED) {
+	if (READ_ONCE(m->clone.on_access)) {
 		dm_sync_clone_demand_door(m, bio);
 		return DM_MAPIO_SUBMITTED;
 	}
-	io->range.start = io->sector;
-	io->range.last = io->last;
-	io->range.granted = read_granted;
-	io->ranged = true;
-	return dm_sync_range_lock(m->ranges, &io->range) ? read_source(io, bio) :
-							   DM_MAPIO_SUBMITTED;
+	return clone_read_source(io, bio);
 }
 
 static int clone_write(struct door_io *io, struct bio *bio)
@@ -312,6 +316,13 @@ void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error)
 	}
 }
 
+/* What map would have given back to device-mapper. */
+static void door_mapped(struct dm_sync_mirror *m, struct bio *bio, int mapped)
+{
+	if (mapped != DM_MAPIO_SUBMITTED)
+		dm_sync_clone_door_go(m, bio, mapped == DM_MAPIO_KILL ? -EIO : 0);
+}
+
 /**
  * dm_sync_clone_door_again - the new point in time was taken: I/O begins anew
  * @m: the clone
@@ -321,14 +332,19 @@ void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error)
  */
 void dm_sync_clone_door_again(struct dm_sync_mirror *m, struct bio *bio)
 {
-	switch (clone_go(door_io_of(bio), bio)) {
-	case DM_MAPIO_REMAPPED:
-		dm_submit_bio_remap(bio, NULL);
-		break;
-	case DM_MAPIO_KILL:
-		dm_sync_clone_door_go(m, bio, -EIO);
-		break;
-	}
+	door_mapped(m, bio, clone_go(door_io_of(bio), bio));
+}
+
+/**
+ * dm_sync_clone_door_source - what a read asked for could not be copied
+ * @m: the clone
+ * @bio: the read; the source serves it
+ *
+ * Context: may sleep.
+ */
+void dm_sync_clone_door_source(struct dm_sync_mirror *m, struct bio *bio)
+{
+	door_mapped(m, bio, clone_read_source(door_io_of(bio), bio));
 }
 
 /*----------------------------------------------------------------

@@ -301,6 +301,7 @@ struct dm_sync_copy {
 int dm_sync_copy_module_init(void);
 void dm_sync_copy_module_exit(void);
 void dm_sync_copy_start(struct dm_sync_copy *job, struct workqueue_struct *wq);
+struct block_device *dm_sync_copy_waits_for(const struct dm_sync_copy *job);
 
 /*----------------------------------------------------------------
  * dm-sync-netlink.c, dm-sync-sysfs.c: interfaces
