@@ -43,6 +43,9 @@
  * last cannot be taken back then, and a crash before it is writable again may take
  * up an image that was not preserved.  Reason and event say so while it lasts.
  */
+#include <linux/err.h>
+
+#include "dm-sync-freeze.h"
 #include "dm-sync-ops.h"
 
 #define DM_MSG_PREFIX "sync"
@@ -409,10 +412,12 @@ static int turn_image(struct dm_sync_mirror *m, struct dm_sync_change *c, bool w
 	int r = 0;
 
 	if (m->redirect || (c->from.copy_state == DM_SYNC_COPY_STATE_BROKEN &&
-			    !m->pair.facts.maps_lost))
+			    !m->pair.facts.maps_lost && !m->pair.facts.replica_consistent))
 		r = give_up_image(m);
 	if (r)
 		return r;
+	/* What failed has broken the pair by the time that we return: then it is lost. */
+	WRITE_ONCE(m->clone.image_lost, !m->pair.facts.replica_consistent);
 	if (whole)
 		dm_sync_map_set_all(m->uncopied_map);
 	dm_sync_map_or(m->uncopied_map, m->source_map);
@@ -420,34 +425,66 @@ static int turn_image(struct dm_sync_mirror *m, struct dm_sync_change *c, bool w
 	r = dm_sync_clone_commit(m, false);
 	if (!r)
 		r = turn_super(m, &c->during, whole);
-	if (r)
+	if (r) {
+		if (m->pair.facts.replica_consistent)
+			dm_sync_map_clear_all(m->uncopied_map);
 		return r;
+	}
+	WRITE_ONCE(m->clone.image_lost, false);
 	dm_sync_map_clear_all(m->source_map);
 	dm_sync_map_clear_all(m->replica_map);
 	dm_sync_clone_commit(m, true);	/* the new image holds; if it fails, it breaks */
 	return 0;
 }
 
-static int new_point(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
+/* NULL: nothing was frozen, and that is all right. */
+static struct dm_sync_freeze *freeze(struct dm_sync_mirror *m, bool force)
+{
+	struct dm_sync_freeze *f = dm_sync_freeze(m->pair.md, DRAIN_TIMEOUT);
+
+	return IS_ERR(f) && force ? NULL : f;
+}
+
+/* The part that hosts wait for. */
+static int stand_still(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
 {
 	u64 old = m->synced_until;
-	int r;
+	int r = close_doors(m);
 
-	dm_sync_flush_sides(m, false);	/* so that little is left for the next one */
-	r = close_doors(m);
 	if (!r)
 		r = dm_sync_clone_point(m);
-	if (r) {
-		open_doors(m);
-		return r;
+	if (!r) {
+		r = turn_image(m, c, whole);
+		if (r)
+			m->synced_until = old;
 	}
-	r = turn_image(m, c, whole);
-	if (r)
-		m->synced_until = old;
 	open_doors(m);
+	return r;
+}
+
+/*
+ * A file system on the source door stands still meanwhile, as for an image of a
+ * store (dm-sync-image-point.c has the argument): frozen before the gate is closed,
+ * thawed when it is open.  Before the freeze the source is flushed, so that little is
+ * left for the flush that hosts wait for.
+ */
+static int new_point(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
+{
+	struct dm_sync_freeze *f;
+	int r;
+
+	dm_sync_flush_sides(m, false);
+	f = freeze(m, c->force);
+	if (IS_ERR(f)) {
+		dm_sync_clone_unpark(m);
+		return PTR_ERR(f);
+	}
+	r = stand_still(m, c, whole);
+	if (f)
+		dm_sync_thaw(f);
 	if (!r)
 		dm_sync_resync_start(m);
-	return 0;
+	return r;
 }
 
 static int clone_resync(struct dm_sync_mirror *m, struct dm_sync_change *c)

@@ -644,8 +644,11 @@ static int replica_iterate(struct dm_target *ti, iterate_devices_callout_fn fn, 
 	struct replica_door *d = ti->private;
 	int r;
 
-	if (d->mirror)
-		return fn(ti, d->replica, 0, ti->len, data);
+	if (d->mirror) {
+		r = fn(ti, d->replica, 0, ti->len, data);
+		/* A clone's reads may be the source's. */
+		return r || !d->source ? r : fn(ti, d->source, 0, ti->len, data);
+	}
 	/* The store may be smaller than the image; what counts is what it demands. */
 	r = fn(ti, d->replica, 0, 1u << d->image.image->store->chunk_shift, data);
 	return r ?: fn(ti, d->source, 0, ti->len, data);
