@@ -18,6 +18,13 @@
  *	wherever the disk says "the replica owns r" and a host was let write there,
  *	it says "and it was written", too.
  *
+ *	A host write to the replica that covers r whole needs no copy.  It is marked in
+ *	T, durably, holds the range of r, and clears U(r) when it is over; nothing is
+ *	owed for it but by a flush through the door, which makes that durable first.  A
+ *	power cut before finds U(r) set: the region is the image's again, without a
+ *	write that nobody flushed.  With FUA it is copied for like any other.  A host
+ *	write of the source owes the old data always, whole or not.
+ *
  *	All copying of r, here and in the background, holds the range of r and looks
  *	at U(r) when it has it.  So r is copied once; a copy that waited for another
  *	one finds nothing to do, and never overwrites what hosts wrote since.
@@ -31,8 +38,9 @@
  * the conductor is told, makes "the image is lost" durable, stops preserving, and
  * only then is the write let go (rule S-invalid).  The source never fails for
  * the clone.  A read of the replica door is then served by the source, which still
- * has what the image needs, and a write through it fails.  In a restore it is the write that fails: the source does not hold
- * the data that it would change a part of.
+ * has what the image needs, and a write through it fails.  In a restore it is the
+ * host's write of the source that fails: the source does not hold the data that it
+ * would change a part of.
  */
 #include "dm-sync-mirror.h"
 
@@ -75,6 +83,11 @@ bool dm_sync_clone_must_wait(struct dm_sync_mirror *m, u64 first, u64 last)
  * A round
  *--------------------------------------------------------------*/
 
+/* What is taken on at once: writes of the source, I/O and flushes of the replica door. */
+struct round {
+	struct bio_list sources, doors, flushes;
+};
+
 static bool left(struct dm_sync_mirror *m, sector_t sector, sector_t last)
 {
 	return dm_sync_clone_uncopied(m, dm_sync_region_of(m, sector),
@@ -90,23 +103,23 @@ static bool door_left(struct dm_sync_mirror *m, struct bio *bio, bool *write)
 }
 
 /* Returns true when regions are left though nothing failed: others had the range. */
-static bool copy_all(struct dm_sync_mirror *m, struct bio_list *sources, struct bio_list *doors)
+static bool copy_all(struct dm_sync_mirror *m, struct round *r)
 {
 	sector_t sector, last;
 	struct bio *bio;
 	bool more = false, write;
 
-	bio_list_for_each(bio, sources)
+	bio_list_for_each(bio, &r->sources)
 		dm_sync_clone_copy_begin(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
-	bio_list_for_each(bio, doors) {
+	bio_list_for_each(bio, &r->doors) {
 		dm_sync_clone_door_range(bio, &sector, &last, &write);
 		dm_sync_clone_copy_begin(m, sector, last);
 	}
 	if (!dm_sync_clone_copy_wait(m))
 		return false;
-	bio_list_for_each(bio, sources)
+	bio_list_for_each(bio, &r->sources)
 		more |= left(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
-	bio_list_for_each(bio, doors)
+	bio_list_for_each(bio, &r->doors)
 		more |= door_left(m, bio, &write);
 	return more;
 }
@@ -123,16 +136,16 @@ static void copy_one(struct dm_sync_mirror *m, sector_t sector, sector_t last)
 }
 
 /* Something failed: whose was it?  Returns the reason. */
-static u32 copy_each(struct dm_sync_mirror *m, struct bio_list *sources, struct bio_list *doors)
+static u32 copy_each(struct dm_sync_mirror *m, struct round *r)
 {
 	u32 reason = READ_ONCE(m->clone.error);
 	sector_t sector, last;
 	struct bio *bio;
 	bool write;
 
-	bio_list_for_each(bio, sources)
+	bio_list_for_each(bio, &r->sources)
 		copy_one(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
-	bio_list_for_each(bio, doors) {
+	bio_list_for_each(bio, &r->doors) {
 		dm_sync_clone_door_range(bio, &sector, &last, &write);
 		copy_one(m, sector, last);
 	}
@@ -147,8 +160,7 @@ static bool cannot_be_written(u32 reason)
 }
 
 /* Copies what the round is about; returns why not all of it, or 0. */
-static u32 copy_round(struct dm_sync_mirror *m, struct bio_list *sources,
-		      struct bio_list *doors)
+static u32 copy_round(struct dm_sync_mirror *m, struct round *r)
 {
 	struct dm_sync_clone *cl = &m->clone;
 	u32 reason;
@@ -158,23 +170,23 @@ static u32 copy_round(struct dm_sync_mirror *m, struct bio_list *sources,
 	/* What is being given up needs no copy; and its replica may not answer. */
 	if (READ_ONCE(cl->image_lost) && !READ_ONCE(m->redirect))
 		return DM_SYNC_REASON_REPLICA_WRITE_ERROR;
-	while (copy_all(m, sources, doors))
+	while (copy_all(m, r))
 		;
 	reason = READ_ONCE(cl->error);
 	if (reason && !READ_ONCE(cl->silent))
-		reason = copy_each(m, sources, doors);
+		reason = copy_each(m, r);
 	if (reason && (READ_ONCE(cl->silent) || cannot_be_written(reason)))
 		dm_sync_break(m, reason);
 	return reason;
 }
 
-static void mark_doors(struct dm_sync_mirror *m, struct bio_list *doors)
+static void mark_doors(struct dm_sync_mirror *m, struct round *r)
 {
 	sector_t sector, last;
 	struct bio *bio;
 	bool write;
 
-	bio_list_for_each(bio, doors) {
+	bio_list_for_each(bio, &r->doors) {
 		dm_sync_clone_door_range(bio, &sector, &last, &write);
 		if (write && !left(m, sector, last))
 			dm_sync_map_set_range(m->replica_map, dm_sync_region_of(m, sector),
@@ -208,15 +220,30 @@ static void end_door(struct dm_sync_mirror *m, struct bio *bio, int error)
 		dm_sync_clone_door_go(m, bio, failed || (write && error) ? -EIO : 0);
 }
 
-static void end_round(struct dm_sync_mirror *m, struct bio_list *sources,
-		      struct bio_list *doors, int error, u32 reason)
+/* @flushed: by the commit, since they were asked for; else the replica is asked now. */
+static void end_flushes(struct dm_sync_mirror *m, struct bio_list *flushes, int error,
+			bool flushed)
+{
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(flushes))) {
+		if (error || !flushed) {
+			dm_sync_clone_door_go(m, bio, error ? -EIO : 0);
+			continue;
+		}
+		bio->bi_status = BLK_STS_OK;
+		bio_endio(bio);
+	}
+}
+
+static void end_round(struct dm_sync_mirror *m, struct round *r, int error, u32 reason)
 {
 	struct bio *bio;
 
 	if (!reason)
 		reason = error == -ESTALE ? DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
 					    DM_SYNC_REASON_METADATA_FAILED;
-	while ((bio = bio_list_pop(sources))) {
+	while ((bio = bio_list_pop(&r->sources))) {
 		bool failed = error || left(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
 
 		if (failed && READ_ONCE(m->clone.preserving))
@@ -224,12 +251,11 @@ static void end_round(struct dm_sync_mirror *m, struct bio_list *sources,
 		else
 			dm_sync_io_demand_done(m, bio, BLK_STS_OK);
 	}
-	while ((bio = bio_list_pop(doors)))
+	while ((bio = bio_list_pop(&r->doors)))
 		end_door(m, bio, error);
 }
 
-static bool take_round(struct dm_sync_mirror *m, struct bio_list *sources,
-		       struct bio_list *doors)
+static bool take_round(struct dm_sync_mirror *m, struct round *r)
 {
 	struct dm_sync_clone *cl = &m->clone;
 
@@ -239,24 +265,61 @@ static bool take_round(struct dm_sync_mirror *m, struct bio_list *sources,
 		bio_list_merge(&cl->held, &cl->demand);
 		bio_list_init(&cl->demand);
 	}
-	*sources = cl->demand;
-	*doors = cl->doors;
+	r->sources = cl->demand;
+	r->doors = cl->doors;
+	r->flushes = cl->flushes;
 	bio_list_init(&cl->demand);
 	bio_list_init(&cl->doors);
+	bio_list_init(&cl->flushes);
 	spin_unlock_irq(&m->io_lock);
-	return !bio_list_empty(sources) || !bio_list_empty(doors);
+	return !bio_list_empty(&r->sources) || !bio_list_empty(&r->doors) ||
+	       !bio_list_empty(&r->flushes);
 }
 
-static void one_round(struct dm_sync_mirror *m, struct bio_list *sources, struct bio_list *doors)
+static void one_round(struct dm_sync_mirror *m, struct round *r)
 {
-	u32 reason = copy_round(m, sources, doors);
-	int error;
+	struct dm_sync_clone *cl = &m->clone;
+	u32 reason = copy_round(m, r), before = READ_ONCE(cl->barriers);
+	int error, covers = atomic_read_acquire(&cl->covers);
 
-	mark_doors(m, doors);
+	mark_doors(m, r);
 	/* A replica that does not answer need not be asked for a flush. */
-	error = READ_ONCE(m->clone.silent) ? -ESTALE : dm_sync_clone_commit(m, true);
-	end_round(m, sources, doors, error, reason);
+	error = READ_ONCE(cl->silent) ? -ESTALE : dm_sync_clone_commit(m, true);
+	if (!error)
+		WRITE_ONCE(cl->covers_durable, covers);
+	end_round(m, r, error, reason);
+	end_flushes(m, &r->flushes, error, (s32)(READ_ONCE(cl->flushed) - before) > 0);
 	dm_sync_clone_written(m);
+}
+
+/*
+ * For what was only read nobody waits: a few at a time, between the rounds, and what
+ * cannot be read is left to the background copy.
+ */
+static bool copy_touched(struct dm_sync_mirror *m)
+{
+	struct dm_sync_clone *cl = &m->clone;
+	struct dm_sync_clone_touch touched[4];
+	unsigned int i, nr;
+	u32 reason;
+
+	spin_lock_irq(&m->io_lock);
+	nr = min_t(u32, cl->nr_touched, ARRAY_SIZE(touched));
+	cl->nr_touched -= nr;
+	memcpy(touched, cl->touched, nr * sizeof(*touched));
+	memmove(cl->touched, cl->touched + nr, cl->nr_touched * sizeof(*touched));
+	spin_unlock_irq(&m->io_lock);
+	if (!nr)
+		return false;
+	WRITE_ONCE(cl->error, 0);
+	WRITE_ONCE(cl->silent, false);
+	for (i = 0; i < nr && READ_ONCE(cl->on_access); i++)
+		dm_sync_clone_copy_begin(m, touched[i].first, touched[i].last);
+	dm_sync_clone_copy_wait(m);
+	reason = READ_ONCE(cl->error);
+	if (READ_ONCE(cl->silent) || cannot_be_written(reason))
+		dm_sync_break(m, reason);
+	return true;
 }
 
 /* The pair has gone: nobody copies for its replica door any more. */
@@ -267,19 +330,32 @@ static void fail_doors(struct dm_sync_mirror *m)
 
 	spin_lock_irq(&m->io_lock);
 	doors = m->clone.doors;
+	bio_list_merge(&doors, &m->clone.flushes);
 	bio_list_init(&m->clone.doors);
+	bio_list_init(&m->clone.flushes);
 	spin_unlock_irq(&m->io_lock);
 	while ((bio = bio_list_pop(&doors)))
 		dm_sync_clone_door_go(m, bio, -EIO);
 }
 
+static bool do_something(struct dm_sync_mirror *m)
+{
+	struct round r;
+
+	if (READ_ONCE(m->clone.stopped))
+		return false;
+	if (!take_round(m, &r))
+		return copy_touched(m);
+	one_round(m, &r);
+	return true;
+}
+
 static void do_demand(struct work_struct *work)
 {
 	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, clone.work);
-	struct bio_list sources, doors;
 
-	while (!READ_ONCE(m->clone.stopped) && take_round(m, &sources, &doors))
-		one_round(m, &sources, &doors);
+	while (do_something(m))
+		;
 	if (READ_ONCE(m->pair.gone))
 		fail_doors(m);
 }
@@ -309,6 +385,67 @@ void dm_sync_clone_demand(struct dm_sync_mirror *m, struct bio *bio)
 	bio_list_add(&m->clone.demand, bio);
 	spin_unlock_irqrestore(&m->io_lock, flags);
 	kick(m);
+}
+
+/**
+ * dm_sync_clone_touched - the host reads a range of the source: it is to be copied
+ * @m: the clone, whose methodology is copy_on_access and whose copy runs
+ * @first: first sector
+ * @last: last sector
+ *
+ * The read does not wait for it.  When more is read than is remembered, the rest is
+ * left to the background copy.
+ *
+ * Context: any.
+ */
+void dm_sync_clone_touched(struct dm_sync_mirror *m, sector_t first, sector_t last)
+{
+	struct dm_sync_clone *cl = &m->clone;
+	unsigned long flags;
+	bool room;
+
+	if (!left(m, first, last))
+		return;
+	spin_lock_irqsave(&m->io_lock, flags);
+	room = cl->nr_touched < DM_SYNC_CLONE_TOUCHED;
+	if (room)
+		cl->touched[cl->nr_touched++] = (struct dm_sync_clone_touch) { first, last };
+	spin_unlock_irqrestore(&m->io_lock, flags);
+	if (room)
+		kick(m);
+}
+
+/**
+ * dm_sync_clone_demand_flush - a flush of the replica door makes copies durable, too
+ * @m: the clone, hosts having written whole regions of its replica
+ * @bio: the flush
+ *
+ * Context: any.
+ */
+void dm_sync_clone_demand_flush(struct dm_sync_mirror *m, struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&m->io_lock, flags);
+	bio_list_add(&m->clone.flushes, bio);
+	spin_unlock_irqrestore(&m->io_lock, flags);
+	kick(m);
+}
+
+/**
+ * dm_sync_clone_covered - a host wrote whole regions of the replica: they are its own
+ * @m: the clone
+ * @first: first sector of the first
+ * @last: last sector of the last
+ *
+ * Context: any; holding the range.
+ */
+void dm_sync_clone_covered(struct dm_sync_mirror *m, sector_t first, sector_t last)
+{
+	dm_sync_map_clear_range(m->uncopied_map, dm_sync_region_of(m, first),
+				dm_sync_region_of(m, last));
+	/* Pairs with the acquire in one_round(): counted is cleared. */
+	atomic_inc_return_release(&m->clone.covers);
 }
 
 /**
@@ -459,11 +596,16 @@ void dm_sync_clone_unflushed(struct dm_sync_mirror *m, bool source)
 int dm_sync_clone_barrier(struct dm_sync_mirror *m)
 {
 	bool back = READ_ONCE(m->redirect);
+	struct dm_sync_clone *cl = &m->clone;
+	u32 nr = cl->barriers + 1;
 	int r;
 
-	if (READ_ONCE(m->clone.unflushed))
+	if (READ_ONCE(cl->unflushed))
 		return -ESTALE;
+	WRITE_ONCE(cl->barriers, nr);
 	r = back ? dm_sync_flush_sides(m, false) : dm_sync_flush_replica(m);
+	if (!r && !back)
+		WRITE_ONCE(cl->flushed, nr);
 	if (!r)
 		return 0;
 	if (r != -ENOMEM) {		/* else none was asked */
@@ -597,6 +739,7 @@ void dm_sync_clone_init(struct dm_sync_mirror *m)
 	bio_list_init(&cl->reads);
 	bio_list_init(&cl->demand);
 	bio_list_init(&cl->doors);
+	bio_list_init(&cl->flushes);
 	bio_list_init(&cl->held);
 	bio_list_init(&cl->lost);
 	bio_list_init(&cl->parked);

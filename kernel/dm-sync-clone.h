@@ -10,6 +10,7 @@
 #include "dm-sync-state.h"
 
 #define DM_SYNC_CLONE_JOBS	16u	/* demanded copies in flight at once */
+#define DM_SYNC_CLONE_TOUCHED	64u	/* ranges that were read and are to be copied */
 
 struct dm_sync_mirror;
 
@@ -33,12 +34,18 @@ struct dm_sync_clone_job {
 	u8 range_is;
 };
 
+/* A range of sectors that a host read. */
+struct dm_sync_clone_touch {
+	sector_t first, last;
+};
+
 /**
  * struct dm_sync_clone - what only clones have
  * @work: takes on all that waits, in rounds; on the demand queue
  * @written_work: tells the conductor that hosts wrote to the replica
  * @demand: host writes of the source whose regions must be copied first
  * @doors: I/O of the replica door, likewise
+ * @flushes: of the replica door, which have to wait for a commit
  * @held: writes as in @demand, while the pair is Suspended and holds them
  * @lost: writes whose regions could not be copied: until the image is given up
  * @parked: I/O of the replica door while a point in time is taken
@@ -50,6 +57,12 @@ struct dm_sync_clone_job {
  * @ended: jobs that were
  * @error: reason why a job of this round failed, or 0
  * @silent: the replica did not answer in this round
+ * @barriers: flushes before a commit that were begun; commit_lock
+ * @flushed: the number of the last that succeeded for the replica
+ * @nr_touched: of @touched
+ * @touched: what copy_on_access is to copy though nobody waits for it
+ * @covers: writes of whole regions through the replica door that are over
+ * @covers_durable: how many of them the disk knows of
  * @pass: a job of an earlier one clears nothing
  * @unflushed: what was copied may be lost by a flush that failed: nothing of it may
  *	be called copied on disk before it is marked again
@@ -60,16 +73,18 @@ struct dm_sync_clone_job {
  * @stopped: the metadata must not be written: nothing is copied on demand
  * @image_lost: a write waits that can only go on without the image
  *
- * The lists are protected by the mirror's io_lock, as are the changes of
- * @door_holding and @pass.  The flags are changed by the conductor, or while it is idle,
+ * The lists, @touched among them, are protected by the mirror's io_lock, as are the
+ * changes of @door_holding and @pass.  The flags are changed by the conductor, or while it is idle,
  * but for @image_lost, which the round sets.
  */
 struct dm_sync_clone {
 	struct work_struct work, written_work, read_work;
-	struct bio_list demand, doors, held, lost, parked, reads;
+	struct bio_list demand, doors, flushes, held, lost, parked, reads;
 	wait_queue_head_t idle;
-	atomic_t busy, ended;
-	u32 error, nr_held, pass;
+	atomic_t busy, ended, covers;
+	int covers_durable;
+	u32 error, nr_held, pass, barriers, flushed, nr_touched;
+	struct dm_sync_clone_touch touched[DM_SYNC_CLONE_TOUCHED];
 	bool silent, unflushed, preserving, holding, on_access, door_holding, stopped, image_lost;
 	struct dm_sync_clone_job job[DM_SYNC_CLONE_JOBS];
 };
@@ -99,6 +114,9 @@ void dm_sync_clone_init(struct dm_sync_mirror *m);
 bool dm_sync_clone_must_wait(struct dm_sync_mirror *m, u64 first, u64 last);
 bool dm_sync_clone_uncopied(struct dm_sync_mirror *m, u64 first, u64 last);
 void dm_sync_clone_demand(struct dm_sync_mirror *m, struct bio *bio);
+void dm_sync_clone_demand_flush(struct dm_sync_mirror *m, struct bio *bio);
+void dm_sync_clone_touched(struct dm_sync_mirror *m, sector_t first, sector_t last);
+void dm_sync_clone_covered(struct dm_sync_mirror *m, sector_t first, sector_t last);
 void dm_sync_clone_demand_door(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_read_ready(struct dm_sync_mirror *m, struct bio *bio);
 bool dm_sync_clone_park(struct dm_sync_mirror *m, struct bio *bio);

@@ -440,11 +440,15 @@ static void fill(struct dm_sync_map *map, u64 first, u64 last, bool value)
 			if (before == after)
 				__set_flags(map, mb, flags);
 		} else {
+			u8 flags = mb->flags;
+
+			__set_flags(map, mb, flags | MAP_CLEAR);
+			smp_wmb();	/* as in dm_sync_map_clear() */
 			dm_sync_bits_fill(mb->buf, from,
 					  i < end ? DM_SYNC_MAP_BITS - 1 : to, false);
 			after = dm_sync_bits_weight(mb->buf);
-			if (before != after)
-				__set_flags(map, mb, mb->flags | MAP_CLEAR);
+			if (before == after)
+				__set_flags(map, mb, flags);
 		}
 		map->nr_set += (s64)after - before;
 		spin_unlock_irqrestore(&map->lock, irq);
@@ -502,6 +506,21 @@ void dm_sync_map_clear(struct dm_sync_map *map, u64 region)
 		map->nr_set--;
 	}
 	spin_unlock_irqrestore(&map->lock, irq);
+}
+
+/**
+ * dm_sync_map_clear_range - unmark regions, lazily
+ * @map: the map
+ * @first: first region
+ * @last: last region, inclusive; clamped to the map
+ *
+ * Context: any; as dm_sync_map_set_range().
+ */
+void dm_sync_map_clear_range(struct dm_sync_map *map, u64 first, u64 last)
+{
+	last = min(last, map->nr_regions - 1);
+	if (first <= last)
+		fill(map, first, last, false);
 }
 
 /**

@@ -863,6 +863,8 @@ static int map_read(struct dm_sync_io *io, struct bio *bio)
 	account_start(io->mirror, false);
 	if (unlikely(READ_ONCE(io->mirror->redirect)))
 		map_redirected_read(io, bio);
+	if (unlikely(READ_ONCE(io->mirror->clone.on_access)))
+		dm_sync_clone_touched(io->mirror, io->sector, io->sector + io->sectors - 1);
 	return DM_MAPIO_REMAPPED;
 }
 

@@ -57,8 +57,8 @@ struct door_io {
 	struct replica_door *door;
 	struct dm_sync_mirror *mirror;
 	struct dm_sync_range range;	/* of a read of the source */
-	sector_t sector, last;		/* of a clone's: within one region */
-	bool counted, ranged, write;
+	sector_t sector, last;		/* of a clone's: of one region, or whole ones */
+	bool counted, ranged, write, cover;
 };
 
 static struct door_io *door_io_of(struct bio *bio)
@@ -110,6 +110,31 @@ static bool door_mark(struct dm_sync_mirror *m, struct bio *bio)
 	return false;
 }
 
+static struct bio *bio_of_door(struct door_io *io)
+{
+	return dm_bio_from_per_bio_data(io, sizeof(*io));
+}
+
+static void range_granted(struct dm_sync_range *r)
+{
+	struct door_io *io = container_of(r, struct door_io, range);
+
+	dm_sync_clone_read_ready(io->mirror, bio_of_door(io));
+}
+
+/* A write of whole regions, with its marks durable: see the head of dm-sync-clone-io.c. */
+static int cover(struct door_io *io)
+{
+	struct dm_sync_mirror *m = io->mirror;
+
+	io->range.start = io->sector;
+	io->range.last = io->last;
+	io->range.granted = range_granted;
+	io->ranged = true;
+	return dm_sync_range_lock(m->ranges, &io->range) ? DM_MAPIO_REMAPPED :
+							   DM_MAPIO_SUBMITTED;
+}
+
 /**
  * dm_sync_door_marked - the marks of a group of replica writes are durable
  * @m: the mirror
@@ -127,7 +152,8 @@ void dm_sync_door_marked(struct dm_sync_mirror *m, int error)
 		if (error) {
 			bio->bi_status = errno_to_blk_status(error);
 			bio_endio(bio);
-		} else {
+		} else if (!door_io_of(bio)->cover ||
+			   cover(door_io_of(bio)) == DM_MAPIO_REMAPPED) {
 			dm_submit_bio_remap(bio, NULL);
 		}
 	}
@@ -150,11 +176,6 @@ static void door_io_end(struct door_io *io)
 	}
 }
 
-static struct bio *bio_of_door(struct door_io *io)
-{
-	return dm_bio_from_per_bio_data(io, sizeof(*io));
-}
-
 /*
  * The range that a read of the source waited for is ours.  An image that was given
  * up meanwhile is not read any more: the write that it stood in the way of may be over.
@@ -174,23 +195,17 @@ static int read_source(struct door_io *io, struct bio *bio)
 	return DM_MAPIO_REMAPPED;
 }
 
-static void read_granted(struct dm_sync_range *r)
-{
-	struct door_io *io = container_of(r, struct door_io, range);
-
-	dm_sync_clone_read_ready(io->mirror, bio_of_door(io));
-}
-
 /**
- * dm_sync_clone_door_read - a read of the replica door has its range at last
+ * dm_sync_clone_door_read - I/O of the replica door has its range at last
  * @m: the clone
- * @bio: the read
+ * @bio: a read, or a write of whole regions
  *
  * Context: may sleep.
  */
 void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio)
 {
-	int mapped = read_source(door_io_of(bio), bio);
+	struct door_io *io = door_io_of(bio);
+	int mapped = io->cover ? DM_MAPIO_REMAPPED : read_source(io, bio);
 
 	dm_sync_clone_door_go(m, bio, mapped == DM_MAPIO_KILL ? -EIO : 0);
 }
@@ -199,7 +214,7 @@ static int clone_read_source(struct door_io *io, struct bio *bio)
 {
 	io->range.start = io->sector;
 	io->range.last = io->last;
-	io->range.granted = read_granted;
+	io->range.granted = range_granted;
 	io->ranged = true;
 	return dm_sync_range_lock(io->mirror->ranges, &io->range) ? read_source(io, bio) :
 								    DM_MAPIO_SUBMITTED;
@@ -220,17 +235,59 @@ static int clone_read(struct door_io *io, struct bio *bio)
 	return clone_read_source(io, bio);
 }
 
+static bool is_whole(struct dm_sync_mirror *m, sector_t sector, sector_t last)
+{
+	sector_t mask = dm_sync_region_start(m, 1) - 1;
+
+	return !(sector & mask) && (!((last + 1) & mask) || last + 1 == m->sectors);
+}
+
 static int clone_write(struct door_io *io, struct bio *bio)
 {
 	struct dm_sync_mirror *m = io->mirror;
-	u64 region = dm_sync_region_of(m, io->sector);
+	u64 first = dm_sync_region_of(m, io->sector), last = dm_sync_region_of(m, io->last);
+	bool uncopied = dm_sync_clone_uncopied(m, first, last);
 
-	if (dm_sync_map_test(m->uncopied_map, region) ||
-	    dm_sync_clone_must_wait(m, region, region)) {
+	if (uncopied && !(bio->bi_opf & REQ_FUA) && is_whole(m, io->sector, io->last)) {
+		io->cover = true;
+		return door_mark(m, bio) ? cover(io) : DM_MAPIO_SUBMITTED;
+	}
+	if (uncopied || dm_sync_clone_must_wait(m, first, last)) {
 		dm_sync_clone_demand_door(m, bio);
 		return DM_MAPIO_SUBMITTED;
 	}
 	return door_mark(m, bio) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
+}
+
+/* What covered regions needs more than the replica's flush to be found again. */
+static int clone_flush(struct door_io *io, struct bio *bio)
+{
+	struct dm_sync_clone *cl = &io->mirror->clone;
+
+	if (!(bio->bi_opf & REQ_PREFLUSH) ||
+	    atomic_read(&cl->covers) == READ_ONCE(cl->covers_durable))
+		return DM_MAPIO_REMAPPED;
+	dm_sync_clone_demand_flush(io->mirror, bio);
+	return DM_MAPIO_SUBMITTED;
+}
+
+/*
+ * Only reads and writes are cut at regions by device-mapper.  Of long zeroes and
+ * discards it is whole regions of one extent at a time, or the part of one.
+ */
+static void clamp_to_regions(struct door_io *io, struct bio *bio)
+{
+	struct dm_sync_mirror *m = io->mirror;
+	sector_t region = dm_sync_region_start(m, 1), extent = 1ULL << m->extent_shift;
+	sector_t in = io->sector & (region - 1), room = region - in;
+	sector_t sectors = bio_sectors(bio);
+
+	if (!in && sectors > region)
+		room = min(round_down(sectors, region), extent - (io->sector & (extent - 1)));
+	if (sectors <= room)
+		return;
+	dm_accept_partial_bio(bio, room);
+	io->last = io->sector + room - 1;
 }
 
 /*
@@ -258,7 +315,7 @@ static int clone_go(struct door_io *io, struct bio *bio)
 		return dm_sync_clone_park(m, bio) ? DM_MAPIO_SUBMITTED : clone_go(io, bio);
 	}
 	if (!bio_sectors(bio))
-		return DM_MAPIO_REMAPPED;
+		return clone_flush(io, bio);
 	return io->write ? clone_write(io, bio) : clone_read(io, bio);
 }
 
@@ -270,12 +327,14 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 
 	io->door = d;
 	io->mirror = m;
-	io->counted = io->ranged = false;
+	io->counted = io->ranged = io->cover = false;
 	bio_set_dev(bio, d->replica->bdev);
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	io->write = op_is_write(bio_op(bio)) && bio_sectors(bio);
 	io->sector = bio->bi_iter.bi_sector;
 	io->last = io->sector + max(bio_sectors(bio), 1u) - 1;
+	if (io->write)
+		clamp_to_regions(io, bio);
 	r = clone_go(io, bio);
 	if (r == DM_MAPIO_KILL)		/* then there is no end_io */
 		door_io_end(io);
@@ -358,7 +417,7 @@ static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *
 	bool write = op_is_write(bio_op(bio));
 
 	io->mirror = m;
-	io->ranged = false;
+	io->ranged = io->cover = false;
 	io->counted = door_enter(m, write && bio_sectors(bio));
 	if (!io->counted)
 		return DM_MAPIO_KILL;
@@ -375,6 +434,8 @@ static int mirror_end_io(struct bio *bio, blk_status_t error)
 {
 	struct door_io *io = door_io_of(bio);
 
+	if (io->cover && io->ranged && !error)
+		dm_sync_clone_covered(io->mirror, io->sector, io->last);
 	/* What it should have saved may be the copy's as well as the host's. */
 	if (unlikely(error) && io->counted && io->mirror->is_clone &&
 	    (bio->bi_opf & REQ_PREFLUSH)) {
@@ -519,14 +580,19 @@ static int open_devices(struct dm_target *ti, struct replica_door *d)
 	return 0;
 }
 
-/* Zeroes can be written into a slot only as the store can; a discard becomes that. */
+/*
+ * Zeroes can be written into a slot only as the store can; a discard becomes that.  The
+ * replica of a clone is a device of its own, and gets both as they are.
+ */
 static void set_limits(struct dm_target *ti, struct replica_door *d)
 {
-	bool zeroes = !d->mirror && bdev_write_zeroes_sectors(d->image.store);
+	bool takes = !d->mirror || d->mirror->is_clone;
+	bool zeroes = takes && bdev_write_zeroes_sectors(d->replica->bdev);
 
 	ti->num_flush_bios = 1;
 	ti->num_write_zeroes_bios = zeroes;
-	ti->num_discard_bios = zeroes && bdev_max_discard_sectors(d->image.store);
+	ti->num_discard_bios = takes && (zeroes || d->mirror) &&
+			       bdev_max_discard_sectors(d->replica->bdev);
 	ti->per_io_data_size = d->mirror ? sizeof(struct door_io) : dm_sync_image_io_size();
 	ti->accounts_remapped_io = true;
 }

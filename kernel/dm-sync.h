@@ -159,6 +159,7 @@ bool dm_sync_map_set(struct dm_sync_map *map, u64 region);
 void dm_sync_map_set_range(struct dm_sync_map *map, u64 first, u64 last);
 void dm_sync_map_set_all(struct dm_sync_map *map);
 void dm_sync_map_clear(struct dm_sync_map *map, u64 region);
+void dm_sync_map_clear_range(struct dm_sync_map *map, u64 first, u64 last);
 void dm_sync_map_clear_all(struct dm_sync_map *map);
 void dm_sync_map_or(struct dm_sync_map *into, struct dm_sync_map *from);
 u64 dm_sync_map_next(struct dm_sync_map *map, u64 from);
