@@ -168,8 +168,10 @@ static u32 copy_round(struct dm_sync_mirror *m, struct round *r)
 	WRITE_ONCE(cl->error, 0);
 	WRITE_ONCE(cl->silent, false);
 	/* What is being given up needs no copy; and its replica may not answer. */
-	if (READ_ONCE(cl->image_lost) && !READ_ONCE(m->redirect))
+	if (READ_ONCE(cl->image_lost) && !READ_ONCE(m->redirect)) {
+		WRITE_ONCE(cl->silent, true);
 		return DM_SYNC_REASON_REPLICA_WRITE_ERROR;
+	}
 	while (copy_all(m, r))
 		;
 	reason = READ_ONCE(cl->error);

@@ -652,7 +652,7 @@ static int leave_replica(struct dm_sync_mirror *m)
 		return 0;
 	hold_door(m);
 	WRITE_ONCE(m->clone.on_access, false);
-	return dm_sync_close_door(m);
+	return dm_sync_close_door(m) ?: dm_sync_clone_quiet(m);
 }
 
 static int clone_detach(struct dm_sync_mirror *m, struct dm_sync_change *c)
@@ -664,7 +664,7 @@ static int clone_detach(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	dm_sync_clone_release(m, true, false);
 	if (leave_replica(m)) {
 		dm_sync_take_back(m, c);
-		dm_sync_clone_turn(m);
+		dm_sync_clone_restart(m);
 	} else {
 		dm_sync_op_detach(m, c);
 	}

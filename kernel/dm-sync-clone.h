@@ -56,7 +56,7 @@ struct dm_sync_clone_touch {
  * @busy: jobs in flight
  * @ended: jobs that were
  * @error: reason why a job of this round failed, or 0
- * @silent: the replica did not answer in this round
+ * @silent: the replica did not answer in this round, or is not to be asked any more
  * @barriers: flushes before a commit that were begun; commit_lock
  * @flushed: the number of the last that succeeded for the replica
  * @nr_touched: of @touched

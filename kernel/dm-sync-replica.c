@@ -29,6 +29,7 @@
  * opened by the door for itself, and stay open as long as it is there.  An image
  * may have several doors, a mirror one.
  */
+#include "dm-sync-clone-cut.h"
 #include "dm-sync-mirror.h"
 #include "dm-sync-store.h"
 
@@ -235,20 +236,14 @@ static int clone_read(struct door_io *io, struct bio *bio)
 	return clone_read_source(io, bio);
 }
 
-static bool is_whole(struct dm_sync_mirror *m, sector_t sector, sector_t last)
-{
-	sector_t mask = dm_sync_region_start(m, 1) - 1;
-
-	return !(sector & mask) && (!((last + 1) & mask) || last + 1 == m->sectors);
-}
-
 static int clone_write(struct door_io *io, struct bio *bio)
 {
 	struct dm_sync_mirror *m = io->mirror;
 	u64 first = dm_sync_region_of(m, io->sector), last = dm_sync_region_of(m, io->last);
 	bool uncopied = dm_sync_clone_uncopied(m, first, last);
 
-	if (uncopied && !(bio->bi_opf & REQ_FUA) && is_whole(m, io->sector, io->last)) {
+	if (uncopied && !(bio->bi_opf & REQ_FUA) &&
+	    dm_sync_clone_whole(io->sector, io->last, m->region_shift, m->sectors)) {
 		io->cover = true;
 		return door_mark(m, bio) ? cover(io) : DM_MAPIO_SUBMITTED;
 	}
@@ -275,19 +270,16 @@ static int clone_flush(struct door_io *io, struct bio *bio)
  * Only reads and writes are cut at regions by device-mapper.  Of long zeroes and
  * discards it is whole regions of one extent at a time, or the part of one.
  */
-static void clamp_to_regions(struct door_io *io, struct bio *bio)
+static void cut_at_regions(struct door_io *io, struct bio *bio)
 {
 	struct dm_sync_mirror *m = io->mirror;
-	sector_t region = dm_sync_region_start(m, 1), extent = 1ULL << m->extent_shift;
-	sector_t in = io->sector & (region - 1), room = region - in;
-	sector_t sectors = bio_sectors(bio);
+	u64 sectors = dm_sync_clone_cut(io->sector, bio_sectors(bio), m->region_shift,
+					m->extent_shift);
 
-	if (!in && sectors > region)
-		room = min(round_down(sectors, region), extent - (io->sector & (extent - 1)));
-	if (sectors <= room)
+	if (sectors == bio_sectors(bio))
 		return;
-	dm_accept_partial_bio(bio, room);
-	io->last = io->sector + room - 1;
+	dm_accept_partial_bio(bio, sectors);
+	io->last = io->sector + sectors - 1;
 }
 
 /*
@@ -334,7 +326,7 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 	io->sector = bio->bi_iter.bi_sector;
 	io->last = io->sector + max(bio_sectors(bio), 1u) - 1;
 	if (io->write)
-		clamp_to_regions(io, bio);
+		cut_at_regions(io, bio);
 	r = clone_go(io, bio);
 	if (r == DM_MAPIO_KILL)		/* then there is no end_io */
 		door_io_end(io);
