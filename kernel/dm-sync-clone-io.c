@@ -403,13 +403,18 @@ void dm_sync_clone_demand(struct dm_sync_mirror *m, struct bio *bio)
 void dm_sync_clone_touched(struct dm_sync_mirror *m, sector_t first, sector_t last)
 {
 	struct dm_sync_clone *cl = &m->clone;
+	struct dm_sync_clone_touch *newest;
 	unsigned long flags;
 	bool room;
 
 	if (!left(m, first, last))
 		return;
 	spin_lock_irqsave(&m->io_lock, flags);
-	room = cl->nr_touched < DM_SYNC_CLONE_TOUCHED;
+	newest = cl->touched + cl->nr_touched - 1;
+	room = cl->nr_touched < DM_SYNC_CLONE_TOUCHED &&
+	       /* small reads, one after the other, are in one region for a while */
+	       (!cl->nr_touched || dm_sync_region_of(m, newest->last) < dm_sync_region_of(m, last) ||
+		dm_sync_region_of(m, newest->first) > dm_sync_region_of(m, first));
 	if (room)
 		cl->touched[cl->nr_touched++] = (struct dm_sync_clone_touch) { first, last };
 	spin_unlock_irqrestore(&m->io_lock, flags);
