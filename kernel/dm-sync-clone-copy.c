@@ -152,7 +152,10 @@ static bool replica_is_silent(struct dm_sync_mirror *m)
 	return dm_sync_resync_waits_for(m, m->replica);
 }
 
-/* Until fewer than @below copies are under way; false: see the head. */
+/*
+ * Until fewer than @below copies are under way, or they are of no use any more; false:
+ * see the head.
+ */
 static bool wait_for(struct dm_sync_mirror *m, int below)
 {
 	struct dm_sync_clone *cl = &m->clone;
@@ -160,8 +163,8 @@ static bool wait_for(struct dm_sync_mirror *m, int below)
 
 	do {
 		ended = atomic_read(&cl->ended);
-		if (wait_event_timeout(cl->idle, atomic_read(&cl->busy) < below,
-				       DM_SYNC_DRAIN_SECONDS * HZ))
+		if (wait_event_timeout(cl->idle, atomic_read(&cl->busy) < below ||
+				       !READ_ONCE(cl->preserving), DM_SYNC_DRAIN_SECONDS * HZ))
 			return true;
 	} while (atomic_read(&cl->ended) != ended ||
 		 (!replica_is_silent(m) && !READ_ONCE(cl->stopped)));
@@ -178,9 +181,10 @@ static struct dm_sync_clone_job *job_get(struct dm_sync_mirror *m)
 
 	if (!wait_for(m, DM_SYNC_CLONE_JOBS))
 		return NULL;
-	for (i = 0; READ_ONCE(m->clone.job[i].busy); i++)
-		;
-	return &m->clone.job[i];
+	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++)
+		if (!READ_ONCE(m->clone.job[i].busy))
+			return &m->clone.job[i];
+	return NULL;
 }
 
 /* Starts the copy of marked regions from @first on; returns the one after them. */
@@ -203,7 +207,7 @@ static u64 job_begin(struct dm_sync_mirror *m, u64 first, u64 last)
 	end = min_t(sector_t, dm_sync_region_start(m, last + 1), m->sectors);
 	job->first = first;
 	job->last = last;
-	job->pass = READ_ONCE(m->clone.pass);
+	job->pass = m->clone.round_pass;
 	job->copy.from = back ? m->replica : m->source;
 	job->copy.to = back ? m->source : m->replica;
 	job->copy.sector = start;
@@ -213,6 +217,24 @@ static u64 job_begin(struct dm_sync_mirror *m, u64 first, u64 last)
 	if (dm_sync_range_lock(m->ranges, &job->range))
 		job_granted(&job->range);
 	return last + 1;
+}
+
+/**
+ * dm_sync_clone_copy_due - is there an image to be copied for?
+ * @m: the clone
+ *
+ * What is begun until this is asked again is for the image that there is now.
+ *
+ * Context: the demand work.
+ */
+bool dm_sync_clone_copy_due(struct dm_sync_mirror *m)
+{
+	struct dm_sync_clone *cl = &m->clone;
+
+	cl->round_pass = READ_ONCE(cl->pass);
+	smp_rmb();	/* abandon comes after "not preserving", and then the pass */
+	return READ_ONCE(cl->preserving) &&
+	       (READ_ONCE(m->redirect) || !READ_ONCE(cl->image_lost));
 }
 
 /**
@@ -230,7 +252,7 @@ void dm_sync_clone_copy_begin(struct dm_sync_mirror *m, sector_t sector, sector_
 	u64 region = dm_sync_region_of(m, sector);
 	u64 last = dm_sync_region_of(m, last_sector);
 
-	while (region <= last && !READ_ONCE(m->clone.silent))
+	while (region <= last && !READ_ONCE(m->clone.silent) && READ_ONCE(m->clone.preserving))
 		if (dm_sync_map_test(m->uncopied_map, region))
 			region = job_begin(m, region, last);
 		else
@@ -311,6 +333,7 @@ void dm_sync_clone_abandon(struct dm_sync_mirror *m)
 	struct dm_sync_clone_job *job;
 
 	dm_sync_clone_new_pass(m);
+	wake_up_all(&m->clone.idle);
 	while ((job = next_orphan(m)))
 		take_range(job);
 	dm_sync_resync_abandon(m);

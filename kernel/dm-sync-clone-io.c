@@ -127,7 +127,8 @@ static bool copy_all(struct dm_sync_mirror *m, struct round *r)
 /* By itself, so that it fails by its own regions alone. */
 static void copy_one(struct dm_sync_mirror *m, sector_t sector, sector_t last)
 {
-	while (!READ_ONCE(m->clone.silent) && left(m, sector, last)) {
+	while (!READ_ONCE(m->clone.silent) && dm_sync_clone_copy_due(m) &&
+	       left(m, sector, last)) {
 		WRITE_ONCE(m->clone.error, 0);
 		dm_sync_clone_copy_begin(m, sector, last);
 		if (!dm_sync_clone_copy_wait(m))
@@ -167,13 +168,13 @@ static u32 copy_round(struct dm_sync_mirror *m, struct round *r)
 
 	WRITE_ONCE(cl->error, 0);
 	WRITE_ONCE(cl->silent, false);
+	while (dm_sync_clone_copy_due(m) && copy_all(m, r))
+		;
 	/* What is being given up needs no copy; and its replica may not answer. */
 	if (READ_ONCE(cl->image_lost) && !READ_ONCE(m->redirect)) {
 		WRITE_ONCE(cl->silent, true);
-		return DM_SYNC_REASON_REPLICA_WRITE_ERROR;
+		return READ_ONCE(cl->error) ?: DM_SYNC_REASON_REPLICA_WRITE_ERROR;
 	}
-	while (copy_all(m, r))
-		;
 	reason = READ_ONCE(cl->error);
 	if (reason && !READ_ONCE(cl->silent))
 		reason = copy_each(m, r);
@@ -238,7 +239,7 @@ static void end_flushes(struct dm_sync_mirror *m, struct bio_list *flushes, int 
 	}
 }
 
-static void end_round(struct dm_sync_mirror *m, struct round *r, int error, u32 reason)
+static void end_sources(struct dm_sync_mirror *m, struct round *r, int error, u32 reason)
 {
 	struct bio *bio;
 
@@ -253,8 +254,6 @@ static void end_round(struct dm_sync_mirror *m, struct round *r, int error, u32 
 		else
 			dm_sync_io_demand_done(m, bio, BLK_STS_OK);
 	}
-	while ((bio = bio_list_pop(&r->doors)))
-		end_door(m, bio, error);
 }
 
 static bool take_round(struct dm_sync_mirror *m, struct round *r)
@@ -283,13 +282,19 @@ static void one_round(struct dm_sync_mirror *m, struct round *r)
 	struct dm_sync_clone *cl = &m->clone;
 	u32 reason = copy_round(m, r), before = READ_ONCE(cl->barriers);
 	int error, covers = atomic_read_acquire(&cl->covers);
+	struct bio *bio;
 
+	/* Given up meanwhile: the replica's flush may take its time. */
+	if (!READ_ONCE(cl->preserving))
+		end_sources(m, r, 0, 0);
 	mark_doors(m, r);
 	/* A replica that does not answer need not be asked for a flush. */
 	error = READ_ONCE(cl->silent) ? -ESTALE : dm_sync_clone_commit(m, true);
 	if (!error)
 		WRITE_ONCE(cl->covers_durable, covers);
-	end_round(m, r, error, reason);
+	end_sources(m, r, error, reason);
+	while ((bio = bio_list_pop(&r->doors)))
+		end_door(m, bio, error);
 	end_flushes(m, &r->flushes, error, (s32)(READ_ONCE(cl->flushed) - before) > 0);
 	dm_sync_clone_written(m);
 }
@@ -315,7 +320,9 @@ static bool copy_touched(struct dm_sync_mirror *m)
 		return false;
 	WRITE_ONCE(cl->error, 0);
 	WRITE_ONCE(cl->silent, false);
-	for (i = 0; i < nr && READ_ONCE(cl->on_access); i++)
+	if (!dm_sync_clone_copy_due(m) || !READ_ONCE(cl->on_access))
+		return true;
+	for (i = 0; i < nr; i++)
 		dm_sync_clone_copy_begin(m, touched[i].first, touched[i].last);
 	dm_sync_clone_copy_wait(m);
 	reason = READ_ONCE(cl->error);
@@ -411,10 +418,12 @@ void dm_sync_clone_touched(struct dm_sync_mirror *m, sector_t first, sector_t la
 		return;
 	spin_lock_irqsave(&m->io_lock, flags);
 	newest = cl->touched + cl->nr_touched - 1;
-	room = cl->nr_touched < DM_SYNC_CLONE_TOUCHED &&
-	       /* small reads, one after the other, are in one region for a while */
-	       (!cl->nr_touched || dm_sync_region_of(m, newest->last) < dm_sync_region_of(m, last) ||
-		dm_sync_region_of(m, newest->first) > dm_sync_region_of(m, first));
+	room = cl->nr_touched < DM_SYNC_CLONE_TOUCHED;
+	/* Small reads, one after the other, are in one region for a while. */
+	if (cl->nr_touched &&
+	    dm_sync_region_of(m, newest->first) == dm_sync_region_of(m, first) &&
+	    dm_sync_region_of(m, newest->last) >= dm_sync_region_of(m, last))
+		room = false;
 	if (room)
 		cl->touched[cl->nr_touched++] = (struct dm_sync_clone_touch) { first, last };
 	spin_unlock_irqrestore(&m->io_lock, flags);

@@ -57,6 +57,7 @@ struct dm_sync_clone_touch {
  * @ended: jobs that were
  * @error: reason why a job of this round failed, or 0
  * @silent: the replica did not answer in this round, or is not to be asked any more
+ * @round_pass: @pass when the round began
  * @barriers: flushes before a commit that were begun; commit_lock
  * @flushed: the number of the last that succeeded for the replica
  * @nr_touched: of @touched
@@ -83,7 +84,7 @@ struct dm_sync_clone {
 	wait_queue_head_t idle;
 	atomic_t busy, ended, covers;
 	int covers_durable;
-	u32 error, nr_held, pass, barriers, flushed, nr_touched;
+	u32 error, nr_held, pass, round_pass, barriers, flushed, nr_touched;
 	struct dm_sync_clone_touch touched[DM_SYNC_CLONE_TOUCHED];
 	bool silent, unflushed, preserving, holding, on_access, door_holding, stopped, image_lost;
 	struct dm_sync_clone_job job[DM_SYNC_CLONE_JOBS];
@@ -102,6 +103,7 @@ void dm_sync_clone_written(struct dm_sync_mirror *m);
 void dm_sync_clone_ops_init(struct dm_sync_mirror *m);
 
 /* dm-sync-clone-copy.c */
+bool dm_sync_clone_copy_due(struct dm_sync_mirror *m);
 void dm_sync_clone_copy_begin(struct dm_sync_mirror *m, sector_t sector, sector_t last_sector);
 bool dm_sync_clone_copy_wait(struct dm_sync_mirror *m);
 void dm_sync_clone_new_pass(struct dm_sync_mirror *m);
