@@ -152,6 +152,18 @@ static bool replica_is_silent(struct dm_sync_mirror *m)
 	return dm_sync_resync_waits_for(m, m->replica);
 }
 
+/* Whose fault it is that nothing ends. */
+static u32 silence(struct dm_sync_mirror *m)
+{
+	if (!replica_is_silent(m)) {
+		atomic64_inc(&m->source_errors);
+		return DM_SYNC_REASON_SOURCE_READ_ERROR;
+	}
+	atomic64_inc(&m->replica_errors);
+	return READ_ONCE(m->redirect) ? DM_SYNC_REASON_REPLICA_READ_ERROR :
+					DM_SYNC_REASON_REPLICA_WRITE_ERROR;
+}
+
 /*
  * Until fewer than @below copies are under way, or they are of no use any more; false:
  * see the head.
@@ -168,9 +180,7 @@ static bool wait_for(struct dm_sync_mirror *m, int below)
 			return true;
 	} while (atomic_read(&cl->ended) != ended ||
 		 (!replica_is_silent(m) && !READ_ONCE(cl->stopped)));
-	atomic64_inc(&m->replica_errors);
-	WRITE_ONCE(cl->error, READ_ONCE(m->redirect) ? DM_SYNC_REASON_REPLICA_READ_ERROR :
-						       DM_SYNC_REASON_REPLICA_WRITE_ERROR);
+	WRITE_ONCE(cl->error, silence(m));
 	WRITE_ONCE(cl->silent, true);
 	return false;
 }

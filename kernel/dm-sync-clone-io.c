@@ -153,11 +153,15 @@ static u32 copy_each(struct dm_sync_mirror *m, struct round *r)
 	return READ_ONCE(m->clone.error) ?: reason;
 }
 
-/* The side that is copied to failed; what cannot be read may not be needed. */
-static bool cannot_be_written(u32 reason)
+/*
+ * The side that is copied to failed, or the replica is silent.  What cannot be read may
+ * not be needed: it breaks the pair when the background copy has nothing else left.
+ */
+static bool is_broken(struct dm_sync_mirror *m, u32 reason)
 {
 	return reason == DM_SYNC_REASON_REPLICA_WRITE_ERROR ||
-	       reason == DM_SYNC_REASON_SOURCE_WRITE_ERROR;
+	       reason == DM_SYNC_REASON_SOURCE_WRITE_ERROR ||
+	       (reason == DM_SYNC_REASON_REPLICA_READ_ERROR && READ_ONCE(m->clone.silent));
 }
 
 /* Copies what the round is about; returns why not all of it, or 0. */
@@ -178,7 +182,7 @@ static u32 copy_round(struct dm_sync_mirror *m, struct round *r)
 	reason = READ_ONCE(cl->error);
 	if (reason && !READ_ONCE(cl->silent))
 		reason = copy_each(m, r);
-	if (reason && (READ_ONCE(cl->silent) || cannot_be_written(reason)))
+	if (is_broken(m, reason))
 		dm_sync_break(m, reason);
 	return reason;
 }
@@ -326,7 +330,7 @@ static bool copy_touched(struct dm_sync_mirror *m)
 		dm_sync_clone_copy_begin(m, touched[i].first, touched[i].last);
 	dm_sync_clone_copy_wait(m);
 	reason = READ_ONCE(cl->error);
-	if (READ_ONCE(cl->silent) || cannot_be_written(reason))
+	if (is_broken(m, reason))
 		dm_sync_break(m, reason);
 	return true;
 }
