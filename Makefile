@@ -67,7 +67,7 @@ $(OUT)/kernel:
 	@ln -sfn $(CURDIR)/include $(OUT)/include
 	@find -L $@ -type l -delete
 	@for f in kernel/*.[ch] kernel/Kbuild; do \
-		test -e $(OUT)/$$f || ln -s $(CURDIR)/$$f $(OUT)/$$f; done
+		test "$$(readlink $(OUT)/$$f)" = $(CURDIR)/$$f || ln -sfn $(CURDIR)/$$f $(OUT)/$$f; done
 
 .PHONY: install uninstall dkms dkms-remove
 install: all ## install the module for KVER, and synctl below PREFIX
