@@ -6,8 +6,7 @@
  * refused, or would change nothing, costs the conductor nothing, and once more
  * when the conductor has come to it, for the state may have moved on.  The
  * caller waits until its operation is accepted or refused; what the operation
- * does goes on by itself, but for the instant that some of them take: that has
- * been when they are answered.
+ * does goes on by itself.
  *
  * Requests are taken only while the pair is live, which is decided under the
  * lock that queues them; so a suspend, which ends that and then flushes the
@@ -64,17 +63,6 @@ static void request_free(struct kref *ref)
 	kfree(container_of(ref, struct dm_sync_request, ref));
 }
 
-/*
- * Who asked for a restore must not read the old source any more; what is written by
- * who asked for a point in time, when he has his answer, must not be of it.
- */
-static bool answered_later(struct dm_sync_mirror *m, u32 operation)
-{
-	return operation == DM_SYNC_OPERATION_RESTORE ||
-	       (m->is_clone && (operation == DM_SYNC_OPERATION_ACTIVATE ||
-				operation == DM_SYNC_OPERATION_RESYNC));
-}
-
 static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 {
 	struct dm_sync_change c = { .operation = req->operation, .force = req->force };
@@ -96,7 +84,8 @@ static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 	if (verdict == DM_SYNC_ADMIT_OK)
 		dm_sync_publish(&m->pair, &c.during, DM_SYNC_EVENT_CAUSE_OPERATION,
 				req->operation, DM_SYNC_REASON_NONE);
-	if (verdict != DM_SYNC_ADMIT_OK || !answered_later(m, req->operation))
+	/* Who asked for a restore must not read the old source any more. */
+	if (verdict != DM_SYNC_ADMIT_OK || req->operation != DM_SYNC_OPERATION_RESTORE)
 		complete(&req->accepted);
 	if (verdict != DM_SYNC_ADMIT_OK)
 		return;
@@ -105,9 +94,9 @@ static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 		dm_sync_take_back(m, &c);
 	if (r && m->is_clone)
 		dm_sync_clone_turn(m);
-	if (answered_later(m, req->operation)) {
+	if (req->operation == DM_SYNC_OPERATION_RESTORE) {
 		req->result = r;
-		req->why = r ? "the operation could not be begun" : NULL;
+		req->why = r ? "the restore could not be begun" : NULL;
 		complete(&req->accepted);
 	}
 }
