@@ -440,14 +440,6 @@ t_wait_and_the_tool()
 	fresh
 	# One that ends by itself: that it is gone is what was waited for.
 	legs
-	synctl -q clone "$S" "$R" -N "${P}c" --meta "$META" --unassoc --rate 524288 \
-		>"$TMP/out" 2>&1 || fail "synctl clone: $(cat "$TMP/out")"
-	background synctl wait "${P}c" --for gone
-	fast
-	wait_exit "$BG" || fail "synctl wait --for gone: $(cat "$TMP/bg.log")"
-	dissolved
-	remove c
-	blank "$META"
 	synctl -q clone "$S" "$R" -N "${P}c" --meta "$META" --unassoc --wait >"$TMP/out" 2>&1 ||
 		fail "synctl clone --unassoc --wait: $(cat "$TMP/out")"
 	dissolved 1
