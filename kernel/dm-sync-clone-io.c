@@ -683,8 +683,8 @@ void dm_sync_clone_revert(struct dm_sync_mirror *m)
  * dm_sync_clone_probe - does the replica take writes again?
  * @m: the clone, Broken
  *
- * By a flush: what is written there must be the image's, and the copy that starts
- * when this succeeds tries just that.
+ * By a flush, the last step of dm_sync_resync_probe(), which has written where the
+ * replica owns something; what is written elsewhere must be the image's.
  *
  * Context: the conductor; may sleep.
  * Return: 0 when it does.

@@ -611,7 +611,12 @@ static int clone_abort(struct dm_sync_mirror *m, struct dm_sync_change *c)
 		m->pair.facts.replica_consistent = false;
 	spin_unlock_irq(&m->pair.lock);
 	m->hold_released = false;
-	return end_as(m, c);
+	if (!persist_timed(m, &c->after))
+		dm_sync_publish(&m->pair, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
+				restoring ? DM_SYNC_REASON_RESTORE_INCOMPLETE :
+					    DM_SYNC_REASON_OPERATOR);
+	dm_sync_clone_turn(m);
+	return 0;
 }
 
 static int clone_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)

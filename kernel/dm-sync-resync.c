@@ -691,12 +691,24 @@ void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio)
 	queue_work(dm_sync_demand_wq, &rs->demand_work);
 }
 
+/*
+ * Where to try.  Of a clone it is a region that the replica owns: none is copied there,
+ * and its door is shut, so what was read and is written back is not older than what is there.
+ */
+static u64 probe_region(struct dm_sync_mirror *m)
+{
+	if (!m->is_clone)
+		return dm_sync_map_next(m->copy_map, 0);
+	return m->redirect ? 0 : dm_sync_map_next_clear(m->uncopied_map, 0, m->nr_regions);
+}
+
 /**
  * dm_sync_resync_probe - does the replica take writes again?
  * @m: the mirror, Broken
  *
  * Reads a block of a marked region from the replica, writes it back unchanged
- * and flushes: the last consistent image there is not touched.
+ * and flushes: the last consistent image there is not touched.  Of a clone it is a
+ * region that the replica owns; where there is none yet, a flush is all that is tried.
  *
  * A replica that does not answer is waited for DM_SYNC_DRAIN_SECONDS, and asked
  * again only when it has answered.
@@ -706,13 +718,13 @@ void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio)
  */
 int dm_sync_resync_probe(struct dm_sync_mirror *m)
 {
-	u64 region = dm_sync_map_next(m->copy_map, 0);
+	u64 region = probe_region(m);
 	struct dm_sync_resync *rs = &m->resync;
 	struct dm_sync_waited_copy *c = rs->probe;
 	sector_t start;
 
-	if (m->is_clone)
-		return dm_sync_clone_probe(m);
+	if (m->is_clone && atomic_read(&m->door_users))
+		return -EBUSY;		/* a host's write is still under way */
 	if (rs->probe_busy && !try_wait_for_completion(&c->done))
 		return -ETIMEDOUT;
 	rs->probe_busy = false;
@@ -727,7 +739,7 @@ int dm_sync_resync_probe(struct dm_sync_mirror *m)
 		if (c->job.read_error || c->job.write_error)
 			return -EIO;
 	}
-	return dm_sync_flush_sides(m, true);
+	return m->is_clone ? dm_sync_clone_probe(m) : dm_sync_flush_sides(m, true);
 }
 
 /**
