@@ -31,7 +31,8 @@
  *
  * check: every sector of DEVICE is stamped and not older than acknowledged.
  * compare: both are equal, but for the regions that the metadata of the pair (not
- * active now) has marked, and for the sectors of the first that LETTER wrote. Exit 1, with the first findings, when not.
+ * active now) has marked, and for the sectors of the first that LETTER wrote.
+ * Exit 1, with the first findings, when not.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -425,7 +426,8 @@ static void parse(int argc, char **argv)
 		{ "batch", required_argument, NULL, 'b' }, { "fua", required_argument, NULL, 'f' },
 		{ "max", required_argument, NULL, 'm' }, { "seed", required_argument, NULL, 'x' },
 		{ "mark", required_argument, NULL, 'k' }, { "ack", required_argument, NULL, 'c' },
-		{ "own", required_argument, NULL, 'o' }, { "discard", required_argument, NULL, 'd' }, { "door", required_argument, NULL, 'D' },
+		{ "own", required_argument, NULL, 'o' }, { "door", required_argument, NULL, 'D' },
+		{ "discard", required_argument, NULL, 'd' },
 		{ "meta", required_argument, NULL, 'M' }, { "stride", required_argument, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
