@@ -6,8 +6,9 @@
 # A part has dm-sync and a target that is in the kernel do the same loads on the same
 # disks, one after the other ($who is sync, then peer). counted() keeps what reached each
 # disk meanwhile; show() divides by the number of host I/Os and prints both beside the
-# budget. Counts come from /sys/block/*/stat, and those of writes with FUA from the
-# tracepoint of the block layer, because the former do not tell them.
+# budget. Counts come from /sys/block/*/stat; but those of writes from a tracepoint of the
+# block layer, because the former count an empty flush as a write, too, and do not tell
+# which have FUA.
 
 set -eu
 export LC_ALL=C
@@ -104,25 +105,37 @@ settle() {
 	sleep 0.3
 }
 
-read_stat() {	# disk: reads, KiB read, writes, KiB written, flushes
+read_stat() {	# disk: reads, KiB read, KiB written, flushes
 	local f
 	read -ra f < "/sys/block/$(disk "$1")/stat"
-	echo "${f[0]} $((f[2] / 2)) ${f[4]} $((f[6] / 2)) ${f[15]}"
+	echo "${f[0]} $((f[2] / 2)) $((f[6] / 2)) ${f[15]}"
 }
 
-fua_begin() {
+writes_begin() {
 	echo 16384 > $trace/buffer_size_kb
 	echo > $trace/trace
-	echo 'rwbs ~ "WF*"' > $trace/events/block/block_rq_issue/filter
+	echo 'rwbs ~ "W*" || rwbs ~ "FW*"' > $trace/events/block/block_rq_issue/filter
 	echo 1 > $trace/events/block/block_rq_issue/enable
 }
 
-fua_end() {
+writes_end() {
 	echo 0 > $trace/events/block/block_rq_issue/enable
+	# entries that are there, and those that were
+	awk '/^# entries/ { split($3, n, "/"); exit n[1] != n[2] }' $trace/trace ||
+		die "the trace is not complete"
 }
 
-fua_writes() {	# disk
-	grep -c " block_rq_issue: $(tr : , < "/sys/block/$(disk "$1")/dev") WF" $trace/trace || true
+# Writes of a disk, then those of them with FUA.
+writes_of() {
+	awk -v disk="$(tr : , < "/sys/block/$(disk "$1")/dev")" '
+		match($0, / block_rq_issue: /) {
+			split(substr($0, RSTART + RLENGTH), word, " ")
+			if (word[1] == disk) {
+				n++
+				fua += word[2] ~ /WF/
+			}
+		}
+		END { print n + 0, fua + 0 }' $trace/trace
 }
 
 keep() {	# key, disk, field, value; also summed up for all disks
@@ -133,7 +146,7 @@ keep() {	# key, disk, field, value; also summed up for all disks
 
 # counted KEY NUMBER DISK... -- COMMAND...: a load of so many host I/Os
 counted() {
-	local key=$1 disks=() d b a i=0 names=(reads rkib writes wkib flushes)
+	local key=$1 disks=() d b a i names=(reads rkib wkib flushes)
 	ios[$key]=$2
 	shift 2
 	while [ "$1" != -- ]; do
@@ -144,17 +157,19 @@ counted() {
 	for d in "${disks[@]}"; do
 		before[$d]=$(read_stat "$d")
 	done
-	fua_begin
+	writes_begin
 	"$@"
 	settle
-	fua_end
+	writes_end
 	for d in "${disks[@]}"; do
 		read -ra b <<< "${before[$d]}"
 		read -ra a <<< "$(read_stat "$d")"
-		for i in 0 1 2 3 4; do
+		for i in 0 1 2 3; do
 			keep "$key" "$d" "${names[i]}" $((a[i] - b[i]))
 		done
-		keep "$key" "$d" fua "$(fua_writes "$d")"
+		read -ra a <<< "$(writes_of "$d")"
+		keep "$key" "$d" writes "${a[0]}"
+		keep "$key" "$d" fua "${a[1]}"
 	done
 }
 
