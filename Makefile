@@ -113,7 +113,7 @@ demo-mirror: setup-demo ## the mirror's part of it
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/demo mirror
 
-.PHONY: check check-unit check-debug check-kernels bench lint
+.PHONY: check check-unit check-debug check-kernels bench bench-chunk lint
 check: setup-check ## all tests, on a stock kernel in a virtual machine
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/check $(ARGS)
@@ -131,9 +131,13 @@ check-debug: setup-check setup-debug ## all tests, on a kernel with KASAN, lockd
 check-kernels: ## build without a warning against all installed headers
 	@tools/lint kernels
 
-bench: setup-check ## count the device I/O of typical loads
+bench: setup-check ## count the device I/O of typical loads, hold it against the budgets
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/bench $(ARGS)
+
+bench-chunk: setup-check ## compare sizes of chunks on disks of known speed
+	@$(MAKE) --no-print-directory vm-build
+	tools/testing/bench chunk $(ARGS)
 
 lint: setup-lint ## static checks: sparse, shellcheck, mandoc, own rules
 	@tools/lint
