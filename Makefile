@@ -98,7 +98,7 @@ dkms-remove: ## undo dkms
 SETUPS := setup-build setup-demo setup-check setup-debug setup-lint
 .PHONY: $(SETUPS)
 $(SETUPS): setup-%:
-	@tools/setup build $(filter-out build,$*)
+	@tools/setup build $(filter-out build,$*) $(if $(filter check,$*),real)
 
 .PHONY: vm-build
 vm-build:
