@@ -11,9 +11,9 @@
 
 set -eEu
 export LC_ALL=C.UTF-8 SYNCTL_NO_OSC=1 PATH="$PWD/tools/synctl:$PATH"
-work=$(mktemp -d)
-mnt=$work/disk
-view=$work/view
+work=/tmp/notes
+mnt=/tmp/disk
+view=/tmp/view
 patience=${DM_SYNC_PATIENCE:-1}
 pair=
 writer=
@@ -21,7 +21,8 @@ bold='' dim='' off=''
 if [ "${DM_SYNC_DEMO_TERMINAL:-}" ]; then
 	bold=$(printf '\033[1m') dim=$(printf '\033[2m') off=$(printf '\033[0m')
 fi
-mkdir "$mnt" "$view"
+rm -rf "$work"
+mkdir -p "$work" "$mnt" "$view"
 
 #----------------------------------------------------------------
 # Talking
@@ -30,9 +31,16 @@ mkdir "$mnt" "$view"
 step() { printf '\n%s== %s%s\n' "$bold" "$*" "$off"; }
 say() { printf '   %s\n' "$*"; }
 run() { printf '%s$ %s%s\n' "$dim" "$*" "$off"; "$@"; }
-fail() { echo "demo: $*" >&2; exit 1; }
 title() { printf '\n%s%s%s\n' "$bold" "$*" "$off"; }
-trap 'fail "line $LINENO: this failed: $BASH_COMMAND"' ERR
+
+# A subshell takes the whole along.
+fail() {
+	echo "demo: $*" >&2
+	[ $BASHPID = $$ ] || kill -TERM $$
+	exit 1
+}
+trap 'fail "this failed: $BASH_COMMAND"' ERR
+trap 'exit 1' TERM
 
 # With the bar where there is a terminal; the machine itself has none.
 bar() {
@@ -86,6 +94,13 @@ until_is() {
 		[ $SECONDS -le $end ] || fail "$*: $("$@") and not $wanted"
 		sleep 0.1
 	done
+}
+
+# put_on DISK: bytes written to it so far, as the block layer counts them
+put_on() {
+	local stat
+	read -r -a stat < "/sys/class/block/$(basename "$(readlink -f "/dev/vm/$1")")/stat"
+	echo $((stat[6] * 512))
 }
 
 # udev does not run in here: make the names that it would make.
@@ -203,7 +218,8 @@ log_is() {
 	[ "$lines" -le "$3" ] || fail "$1: the log has $lines lines; $3 could be there at most"
 	head -n "$2" "$1/busy.log" | cmp - <(seq -f 'line %.0f' "$2") ||
 		fail "$1: the log is damaged"
-	say "the log ends with line $lines there: $2 were known to be written before, $3 begun after"
+	say "the log has $lines lines there: $2 were synced before that instant, line $(($3 + 1))" \
+		"was begun after it"
 }
 
 # clean DEVICE: a file system without a fault

@@ -245,8 +245,7 @@ t_a_clone_from_the_middle_becomes_a_database_of_its_own()
 	fields v copy_state=Unsynchronized
 	goes_on rows 30
 
-	# Nobody froze the file system: its log is replayed, then that of the database, while
-	# most of both comes from the source.
+	# The log of the database is replayed while most of it comes from the source.
 	replica_door d v
 	mount_on clone "$(dev d)"
 	rm -f "$TMP/clone/data/postmaster.pid"
