@@ -98,20 +98,28 @@ dkms-remove: ## undo dkms
 SETUPS := setup-build setup-demo setup-check setup-debug setup-lint
 .PHONY: $(SETUPS)
 $(SETUPS): setup-%:
-	@tools/setup build $(filter-out build,$*)
+	@tools/setup build $(filter-out build,$*) $(if $(filter check,$*),real)
 
 .PHONY: vm-build
 vm-build:
 	@$(MAKE) --no-print-directory all KVER=$(VM_KVER) KDIR=
 
-.PHONY: demo demo-mirror
+.PHONY: demo demo-mirror demo-snapshot demo-clone
 demo: setup-demo ## see it work, in a virtual machine
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/demo
 
-demo-mirror: setup-demo ## the mirror's part of it
+demo-mirror: setup-demo ## its part on the mirror
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/demo mirror
+
+demo-snapshot: setup-demo ## its part on snapshots
+	@$(MAKE) --no-print-directory vm-build
+	tools/testing/demo snapshot
+
+demo-clone: setup-demo ## its part on the clone
+	@$(MAKE) --no-print-directory vm-build
+	tools/testing/demo clone
 
 .PHONY: check check-unit check-debug check-kernels bench bench-chunk lint
 check: setup-check ## all tests, on a stock kernel in a virtual machine
