@@ -67,7 +67,7 @@ $(OUT)/kernel:
 	@ln -sfn $(CURDIR)/include $(OUT)/include
 	@find -L $@ -type l -delete
 	@for f in kernel/*.[ch] kernel/Kbuild; do \
-		test -e $(OUT)/$$f || ln -s $(CURDIR)/$$f $(OUT)/$$f; done
+		test "$$(readlink $(OUT)/$$f)" = $(CURDIR)/$$f || ln -sfn $(CURDIR)/$$f $(OUT)/$$f; done
 
 .PHONY: install uninstall dkms dkms-remove
 install: all ## install the module for KVER, and synctl below PREFIX
@@ -98,22 +98,30 @@ dkms-remove: ## undo dkms
 SETUPS := setup-build setup-demo setup-check setup-debug setup-lint
 .PHONY: $(SETUPS)
 $(SETUPS): setup-%:
-	@tools/setup build $(filter-out build,$*)
+	@tools/setup build $(filter-out build,$*) $(if $(filter check,$*),real)
 
 .PHONY: vm-build
 vm-build:
 	@$(MAKE) --no-print-directory all KVER=$(VM_KVER) KDIR=
 
-.PHONY: demo demo-mirror
+.PHONY: demo demo-mirror demo-snapshot demo-clone
 demo: setup-demo ## see it work, in a virtual machine
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/demo
 
-demo-mirror: setup-demo ## the mirror's part of it
+demo-mirror: setup-demo ## its part on the mirror
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/demo mirror
 
-.PHONY: check check-unit check-debug check-kernels bench lint
+demo-snapshot: setup-demo ## its part on snapshots
+	@$(MAKE) --no-print-directory vm-build
+	tools/testing/demo snapshot
+
+demo-clone: setup-demo ## its part on the clone
+	@$(MAKE) --no-print-directory vm-build
+	tools/testing/demo clone
+
+.PHONY: check check-unit check-debug check-kernels bench bench-chunk lint
 check: setup-check ## all tests, on a stock kernel in a virtual machine
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/check $(ARGS)
@@ -131,9 +139,13 @@ check-debug: setup-check setup-debug ## all tests, on a kernel with KASAN, lockd
 check-kernels: ## build without a warning against all installed headers
 	@tools/lint kernels
 
-bench: setup-check ## count the device I/O of typical loads
+bench: setup-check ## count the device I/O of typical loads, hold it against the budgets
 	@$(MAKE) --no-print-directory vm-build
 	tools/testing/bench $(ARGS)
+
+bench-chunk: setup-check ## compare sizes of chunks on disks of known speed
+	@$(MAKE) --no-print-directory vm-build
+	tools/testing/bench chunk $(ARGS)
 
 lint: setup-lint ## static checks: sparse, shellcheck, mandoc, own rules
 	@tools/lint

@@ -18,29 +18,33 @@
  *	wherever the disk says "the replica owns r" and a host was let write there,
  *	it says "and it was written", too.
  *
+ *	A host write to the replica that covers r whole needs no copy.  It is marked in
+ *	T, durably, holds the range of r, and clears U(r) when it is over; nothing is
+ *	owed for it but by a flush through the door, which makes that durable first.  A
+ *	power cut before finds U(r) set: the region is the image's again, without a
+ *	write that nobody flushed.  With FUA it is copied for like any other.  A host
+ *	write of the source owes the old data always, whole or not.
+ *
  *	All copying of r, here and in the background, holds the range of r and looks
  *	at U(r) when it has it.  So r is copied once; a copy that waited for another
  *	one finds nothing to do, and never overwrites what hosts wrote since.
  *
  * Whoever waits is taken on in rounds: everything that waits at its start, all
- * copies of it at once, then one commit for all, so one flush of the replica however
- * many writes there are.  No wait is in map (rule Q); a replica that does not
- * answer holds up what waits for it as any device of a stack does.
+ * copies of it at once (dm-sync-clone-copy.c), then one commit for all, so one flush of
+ * the replica however many writes there are.  No wait is in map (rule Q), and a
+ * replica that does not answer has failed after DM_SYNC_DRAIN_SECONDS.
  *
  * A copy that fails makes the image's loss certain for the write that waits:
  * the conductor is told, makes "the image is lost" durable, stops preserving, and
  * only then is the write let go (rule S-invalid).  The source never fails for
- * the clone.  In a restore it is the write that fails: the source does not hold
- * the data that it would change a part of.
+ * the clone.  A read of the replica door is then served by the source, which still
+ * has what the image needs, and a write through it fails.  In a restore it is the
+ * host's write of the source that fails: the source does not hold the data that it
+ * would change a part of.
  */
 #include "dm-sync-mirror.h"
 
 #define DM_MSG_PREFIX "sync"
-
-static struct dm_sync_clone_job *job_of(struct dm_sync_copy *copy)
-{
-	return container_of(copy, struct dm_sync_clone_job, copy);
-}
 
 /**
  * dm_sync_clone_uncopied - is there a region that still has to be copied?
@@ -76,125 +80,13 @@ bool dm_sync_clone_must_wait(struct dm_sync_mirror *m, u64 first, u64 last)
 }
 
 /*----------------------------------------------------------------
- * One copy
- *--------------------------------------------------------------*/
-
-static void job_over(struct dm_sync_clone_job *job)
-{
-	struct dm_sync_mirror *m = job->mirror;
-
-	dm_sync_range_unlock(m->ranges, &job->range);
-	WRITE_ONCE(job->busy, false);
-	/* The pair goes by RCU. */
-	rcu_read_lock();
-	atomic_dec(&m->clone.busy);
-	wake_up_all(&m->clone.idle);
-	rcu_read_unlock();
-}
-
-static void job_failed(struct dm_sync_mirror *m, const struct dm_sync_copy *copy)
-{
-	bool back = READ_ONCE(m->redirect), of_replica = back == !copy->write_error;
-	u32 reason;
-
-	if (copy->write_error)
-		reason = back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
-				DM_SYNC_REASON_REPLICA_WRITE_ERROR;
-	else
-		reason = back ? DM_SYNC_REASON_REPLICA_READ_ERROR :
-				DM_SYNC_REASON_SOURCE_READ_ERROR;
-	atomic64_inc(of_replica ? &m->replica_errors : &m->source_errors);
-	WRITE_ONCE(m->clone.error, reason);
-}
-
-static void job_done(struct dm_sync_copy *copy)
-{
-	struct dm_sync_clone_job *job = job_of(copy);
-	struct dm_sync_mirror *m = job->mirror;
-	u64 region;
-
-	if (copy->read_error || copy->write_error)
-		job_failed(m, copy);
-	else
-		for (region = job->first; region <= job->last; region++)
-			dm_sync_map_clear(m->uncopied_map, region);
-	job_over(job);
-}
-
-/* The range is ours: does it still need us? */
-static void job_start(struct work_struct *work)
-{
-	struct dm_sync_clone_job *job = container_of(work, struct dm_sync_clone_job, start);
-	struct dm_sync_mirror *m = job->mirror;
-
-	if (dm_sync_map_next_clear(m->uncopied_map, job->first, job->last + 1) > job->last)
-		dm_sync_copy_start(&job->copy, m->io_wq);
-	else
-		job_over(job);
-}
-
-static void job_granted(struct dm_sync_range *r)
-{
-	struct dm_sync_clone_job *job = container_of(r, struct dm_sync_clone_job, range);
-
-	queue_work(job->mirror->io_wq, &job->start);
-}
-
-static struct dm_sync_clone_job *job_get(struct dm_sync_mirror *m)
-{
-	unsigned int i;
-
-	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++)
-		if (!READ_ONCE(m->clone.job[i].busy))
-			return &m->clone.job[i];
-	return NULL;
-}
-
-/* Starts the copy of marked regions from @first on; returns the one after them. */
-static u64 job_begin(struct dm_sync_mirror *m, u64 first, u64 last)
-{
-	sector_t start = dm_sync_region_start(m, first);
-	sector_t end = min(start + DM_SYNC_COPY_SECTORS,
-			   ((start >> m->extent_shift) + 1) << m->extent_shift);
-	struct dm_sync_clone_job *job = NULL;
-	bool back = READ_ONCE(m->redirect);
-
-	wait_event(m->clone.idle, (job = job_get(m)));
-	job->busy = true;
-	atomic_inc(&m->clone.busy);
-	last = min(last, dm_sync_region_of(m, end - 1));
-	last = dm_sync_map_next_clear(m->uncopied_map, first, last + 1) - 1;
-	/* It was copied since we looked: let the job find out. */
-	last = max(first, last);
-	end = min_t(sector_t, dm_sync_region_start(m, last + 1), m->sectors);
-	job->first = first;
-	job->last = last;
-	job->copy.from = back ? m->replica : m->source;
-	job->copy.to = back ? m->source : m->replica;
-	job->copy.sector = start;
-	job->copy.sectors = end - start;
-	job->range.start = start;
-	job->range.last = end - 1;
-	if (dm_sync_range_lock(m->ranges, &job->range))
-		job_granted(&job->range);
-	return last + 1;
-}
-
-/*----------------------------------------------------------------
  * A round
  *--------------------------------------------------------------*/
 
-static void copy_range(struct dm_sync_mirror *m, sector_t sector, sector_t last_sector)
-{
-	u64 region = dm_sync_region_of(m, sector);
-	u64 last = dm_sync_region_of(m, last_sector);
-
-	while (region <= last)
-		if (dm_sync_map_test(m->uncopied_map, region))
-			region = job_begin(m, region, last);
-		else
-			region++;
-}
+/* What is taken on at once: writes of the source, I/O and flushes of the replica door. */
+struct round {
+	struct bio_list sources, doors, flushes;
+};
 
 static bool left(struct dm_sync_mirror *m, sector_t sector, sector_t last)
 {
@@ -211,35 +103,97 @@ static bool door_left(struct dm_sync_mirror *m, struct bio *bio, bool *write)
 }
 
 /* Returns true when regions are left though nothing failed: others had the range. */
-static bool copy_all(struct dm_sync_mirror *m, struct bio_list *sources, struct bio_list *doors)
+static bool copy_all(struct dm_sync_mirror *m, struct round *r)
 {
 	sector_t sector, last;
 	struct bio *bio;
 	bool more = false, write;
 
-	bio_list_for_each(bio, sources)
-		copy_range(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
-	bio_list_for_each(bio, doors) {
+	bio_list_for_each(bio, &r->sources)
+		dm_sync_clone_copy_begin(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
+	bio_list_for_each(bio, &r->doors) {
 		dm_sync_clone_door_range(bio, &sector, &last, &write);
-		copy_range(m, sector, last);
+		dm_sync_clone_copy_begin(m, sector, last);
 	}
-	wait_event(m->clone.idle, !atomic_read(&m->clone.busy));
-	if (READ_ONCE(m->clone.error))
+	if (!dm_sync_clone_copy_wait(m))
 		return false;
-	bio_list_for_each(bio, sources)
+	bio_list_for_each(bio, &r->sources)
 		more |= left(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
-	bio_list_for_each(bio, doors)
+	bio_list_for_each(bio, &r->doors)
 		more |= door_left(m, bio, &write);
 	return more;
 }
 
-static void mark_doors(struct dm_sync_mirror *m, struct bio_list *doors)
+/* By itself, so that it fails by its own regions alone. */
+static void copy_one(struct dm_sync_mirror *m, sector_t sector, sector_t last)
+{
+	while (!READ_ONCE(m->clone.silent) && dm_sync_clone_copy_due(m) &&
+	       left(m, sector, last)) {
+		WRITE_ONCE(m->clone.error, 0);
+		dm_sync_clone_copy_begin(m, sector, last);
+		if (!dm_sync_clone_copy_wait(m))
+			return;
+	}
+}
+
+/* Something failed: whose was it?  Returns the reason. */
+static u32 copy_each(struct dm_sync_mirror *m, struct round *r)
+{
+	u32 reason = READ_ONCE(m->clone.error);
+	sector_t sector, last;
+	struct bio *bio;
+	bool write;
+
+	bio_list_for_each(bio, &r->sources)
+		copy_one(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
+	bio_list_for_each(bio, &r->doors) {
+		dm_sync_clone_door_range(bio, &sector, &last, &write);
+		copy_one(m, sector, last);
+	}
+	return READ_ONCE(m->clone.error) ?: reason;
+}
+
+/*
+ * The side that is copied to failed, or the replica is silent.  What cannot be read may
+ * not be needed: it breaks the pair when the background copy has nothing else left.
+ */
+static bool is_broken(struct dm_sync_mirror *m, u32 reason)
+{
+	return reason == DM_SYNC_REASON_REPLICA_WRITE_ERROR ||
+	       reason == DM_SYNC_REASON_SOURCE_WRITE_ERROR ||
+	       (reason == DM_SYNC_REASON_REPLICA_READ_ERROR && READ_ONCE(m->clone.silent));
+}
+
+/* Copies what the round is about; returns why not all of it, or 0. */
+static u32 copy_round(struct dm_sync_mirror *m, struct round *r)
+{
+	struct dm_sync_clone *cl = &m->clone;
+	u32 reason;
+
+	WRITE_ONCE(cl->error, 0);
+	WRITE_ONCE(cl->silent, false);
+	while (dm_sync_clone_copy_due(m) && copy_all(m, r))
+		;
+	/* What is being given up needs no copy; and its replica may not answer. */
+	if (READ_ONCE(cl->image_lost) && !READ_ONCE(m->redirect)) {
+		WRITE_ONCE(cl->silent, true);
+		return READ_ONCE(cl->error) ?: DM_SYNC_REASON_REPLICA_WRITE_ERROR;
+	}
+	reason = READ_ONCE(cl->error);
+	if (reason && !READ_ONCE(cl->silent))
+		reason = copy_each(m, r);
+	if (is_broken(m, reason))
+		dm_sync_break(m, reason);
+	return reason;
+}
+
+static void mark_doors(struct dm_sync_mirror *m, struct round *r)
 {
 	sector_t sector, last;
 	struct bio *bio;
 	bool write;
 
-	bio_list_for_each(bio, doors) {
+	bio_list_for_each(bio, &r->doors) {
 		dm_sync_clone_door_range(bio, &sector, &last, &write);
 		if (write && !left(m, sector, last))
 			dm_sync_map_set_range(m->replica_map, dm_sync_region_of(m, sector),
@@ -248,7 +202,7 @@ static void mark_doors(struct dm_sync_mirror *m, struct bio_list *doors)
 }
 
 /* What cannot be copied: the image is given up first, or the write fails. */
-static void end_failed(struct dm_sync_mirror *m, struct bio *bio)
+static void end_failed(struct dm_sync_mirror *m, struct bio *bio, u32 reason)
 {
 	struct dm_sync_clone *cl = &m->clone;
 
@@ -260,32 +214,53 @@ static void end_failed(struct dm_sync_mirror *m, struct bio *bio)
 	bio_list_add(&cl->lost, bio);
 	spin_unlock_irq(&m->io_lock);
 	WRITE_ONCE(cl->image_lost, true);
-	dm_sync_break(m, cl->error ?: DM_SYNC_REASON_METADATA_FAILED);
+	dm_sync_break(m, reason);
 }
 
-static void end_round(struct dm_sync_mirror *m, struct bio_list *sources,
-		      struct bio_list *doors, int error)
+static void end_door(struct dm_sync_mirror *m, struct bio *bio, int error)
+{
+	bool write, failed = door_left(m, bio, &write);
+
+	if (failed && !write && !READ_ONCE(m->redirect))
+		dm_sync_clone_door_source(m, bio);
+	else
+		dm_sync_clone_door_go(m, bio, failed || (write && error) ? -EIO : 0);
+}
+
+/* @flushed: by the commit, since they were asked for; else the replica is asked now. */
+static void end_flushes(struct dm_sync_mirror *m, struct bio_list *flushes, int error,
+			bool flushed)
 {
 	struct bio *bio;
-	bool write;
 
-	while ((bio = bio_list_pop(sources))) {
+	while ((bio = bio_list_pop(flushes))) {
+		if (error || !flushed) {
+			dm_sync_clone_door_go(m, bio, error ? -EIO : 0);
+			continue;
+		}
+		bio->bi_status = BLK_STS_OK;
+		bio_endio(bio);
+	}
+}
+
+static void end_sources(struct dm_sync_mirror *m, struct round *r, int error, u32 reason)
+{
+	struct bio *bio;
+
+	if (!reason)
+		reason = error == -ESTALE ? DM_SYNC_REASON_REPLICA_FLUSH_ERROR :
+					    DM_SYNC_REASON_METADATA_FAILED;
+	while ((bio = bio_list_pop(&r->sources))) {
 		bool failed = error || left(m, dm_sync_io_sector(bio), dm_sync_io_last(bio));
 
 		if (failed && READ_ONCE(m->clone.preserving))
-			end_failed(m, bio);
+			end_failed(m, bio, reason);
 		else
 			dm_sync_io_demand_done(m, bio, BLK_STS_OK);
 	}
-	while ((bio = bio_list_pop(doors))) {
-		bool failed = door_left(m, bio, &write) || (write && error);
-
-		dm_sync_clone_door_go(m, bio, failed ? -EIO : 0);
-	}
 }
 
-static bool take_round(struct dm_sync_mirror *m, struct bio_list *sources,
-		       struct bio_list *doors)
+static bool take_round(struct dm_sync_mirror *m, struct round *r)
 {
 	struct dm_sync_clone *cl = &m->clone;
 
@@ -295,31 +270,107 @@ static bool take_round(struct dm_sync_mirror *m, struct bio_list *sources,
 		bio_list_merge(&cl->held, &cl->demand);
 		bio_list_init(&cl->demand);
 	}
-	*sources = cl->demand;
-	*doors = cl->doors;
+	r->sources = cl->demand;
+	r->doors = cl->doors;
+	r->flushes = cl->flushes;
 	bio_list_init(&cl->demand);
 	bio_list_init(&cl->doors);
+	bio_list_init(&cl->flushes);
 	spin_unlock_irq(&m->io_lock);
-	return !bio_list_empty(sources) || !bio_list_empty(doors);
+	return !bio_list_empty(&r->sources) || !bio_list_empty(&r->doors) ||
+	       !bio_list_empty(&r->flushes);
+}
+
+static void one_round(struct dm_sync_mirror *m, struct round *r)
+{
+	struct dm_sync_clone *cl = &m->clone;
+	u32 reason = copy_round(m, r), before = READ_ONCE(cl->barriers);
+	int error, covers = atomic_read_acquire(&cl->covers);
+	struct bio *bio;
+
+	/* Given up meanwhile: the replica's flush may take its time. */
+	if (!READ_ONCE(cl->preserving))
+		end_sources(m, r, 0, 0);
+	mark_doors(m, r);
+	/* A replica that does not answer need not be asked for a flush. */
+	error = READ_ONCE(cl->silent) ? -ESTALE : dm_sync_clone_commit(m, true);
+	if (!error)
+		WRITE_ONCE(cl->covers_durable, covers);
+	end_sources(m, r, error, reason);
+	while ((bio = bio_list_pop(&r->doors)))
+		end_door(m, bio, error);
+	end_flushes(m, &r->flushes, error, (s32)(READ_ONCE(cl->flushed) - before) > 0);
+	dm_sync_clone_written(m);
+}
+
+/*
+ * For what was only read nobody waits: a few at a time, between the rounds, and what
+ * cannot be read is left to the background copy.
+ */
+static bool copy_touched(struct dm_sync_mirror *m)
+{
+	struct dm_sync_clone *cl = &m->clone;
+	struct dm_sync_clone_touch touched[4];
+	unsigned int i, nr;
+	u32 reason;
+
+	spin_lock_irq(&m->io_lock);
+	nr = min_t(u32, cl->nr_touched, ARRAY_SIZE(touched));
+	cl->nr_touched -= nr;
+	memcpy(touched, cl->touched, nr * sizeof(*touched));
+	memmove(cl->touched, cl->touched + nr, cl->nr_touched * sizeof(*touched));
+	spin_unlock_irq(&m->io_lock);
+	if (!nr)
+		return false;
+	WRITE_ONCE(cl->error, 0);
+	WRITE_ONCE(cl->silent, false);
+	if (!dm_sync_clone_copy_due(m) || !READ_ONCE(cl->on_access))
+		return true;
+	for (i = 0; i < nr; i++)
+		dm_sync_clone_copy_begin(m, touched[i].first, touched[i].last);
+	dm_sync_clone_copy_wait(m);
+	reason = READ_ONCE(cl->error);
+	if (is_broken(m, reason))
+		dm_sync_break(m, reason);
+	return true;
+}
+
+/* The pair has gone: nobody copies for its replica door any more. */
+static void fail_doors(struct dm_sync_mirror *m)
+{
+	struct bio_list doors;
+	struct bio *bio;
+
+	spin_lock_irq(&m->io_lock);
+	doors = m->clone.doors;
+	bio_list_merge(&doors, &m->clone.flushes);
+	bio_list_init(&m->clone.doors);
+	bio_list_init(&m->clone.flushes);
+	spin_unlock_irq(&m->io_lock);
+	while ((bio = bio_list_pop(&doors)))
+		dm_sync_clone_door_go(m, bio, -EIO);
+}
+
+static bool do_something(struct dm_sync_mirror *m)
+{
+	struct round r;
+
+	if (READ_ONCE(m->clone.stopped))
+		return false;
+	if (!take_round(m, &r))
+		return copy_touched(m);
+	one_round(m, &r);
+	return true;
 }
 
 static void do_demand(struct work_struct *work)
 {
 	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, clone.work);
-	struct bio_list sources, doors;
-	int r;
 
-	while (!READ_ONCE(m->clone.stopped) && take_round(m, &sources, &doors)) {
-		WRITE_ONCE(m->clone.error, 0);
-		while (copy_all(m, &sources, &doors))
-			;
-		mark_doors(m, &doors);
-		r = dm_sync_commit_maps(m, true);
-		if (r && !READ_ONCE(m->broken))
-			dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
-		end_round(m, &sources, &doors, r);
-		dm_sync_clone_written(m);
-	}
+	while (do_something(m))
+		;
+	if (READ_ONCE(m->pair.gone))
+		fail_doors(m);
 }
 
 /*----------------------------------------------------------------
@@ -347,6 +398,74 @@ void dm_sync_clone_demand(struct dm_sync_mirror *m, struct bio *bio)
 	bio_list_add(&m->clone.demand, bio);
 	spin_unlock_irqrestore(&m->io_lock, flags);
 	kick(m);
+}
+
+/**
+ * dm_sync_clone_touched - the host reads a range of the source: it is to be copied
+ * @m: the clone, whose methodology is copy_on_access and whose copy runs
+ * @first: first sector
+ * @last: last sector
+ *
+ * The read does not wait for it.  When more is read than is remembered, the rest is
+ * left to the background copy.
+ *
+ * Context: any.
+ */
+void dm_sync_clone_touched(struct dm_sync_mirror *m, sector_t first, sector_t last)
+{
+	struct dm_sync_clone *cl = &m->clone;
+	struct dm_sync_clone_touch *newest;
+	unsigned long flags;
+	bool room;
+
+	if (!left(m, first, last))
+		return;
+	spin_lock_irqsave(&m->io_lock, flags);
+	newest = cl->touched + cl->nr_touched - 1;
+	room = cl->nr_touched < DM_SYNC_CLONE_TOUCHED;
+	/* Small reads, one after the other, are in one region for a while. */
+	if (cl->nr_touched &&
+	    dm_sync_region_of(m, newest->first) == dm_sync_region_of(m, first) &&
+	    dm_sync_region_of(m, newest->last) >= dm_sync_region_of(m, last))
+		room = false;
+	if (room)
+		cl->touched[cl->nr_touched++] = (struct dm_sync_clone_touch) { first, last };
+	spin_unlock_irqrestore(&m->io_lock, flags);
+	if (room)
+		kick(m);
+}
+
+/**
+ * dm_sync_clone_demand_flush - a flush of the replica door makes copies durable, too
+ * @m: the clone, hosts having written whole regions of its replica
+ * @bio: the flush
+ *
+ * Context: any.
+ */
+void dm_sync_clone_demand_flush(struct dm_sync_mirror *m, struct bio *bio)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&m->io_lock, flags);
+	bio_list_add(&m->clone.flushes, bio);
+	spin_unlock_irqrestore(&m->io_lock, flags);
+	kick(m);
+}
+
+/**
+ * dm_sync_clone_covered - a host wrote whole regions of the replica: they are its own
+ * @m: the clone
+ * @first: first sector of the first
+ * @last: last sector of the last
+ *
+ * Context: any; holding the range.
+ */
+void dm_sync_clone_covered(struct dm_sync_mirror *m, sector_t first, sector_t last)
+{
+	dm_sync_map_clear_range(m->uncopied_map, dm_sync_region_of(m, first),
+				dm_sync_region_of(m, last));
+	/* Pairs with the acquire in one_round(): counted is cleared. */
+	atomic_inc_return_release(&m->clone.covers);
 }
 
 /**
@@ -469,32 +588,103 @@ void dm_sync_clone_release(struct dm_sync_mirror *m, bool held, bool lost)
 }
 
 /**
+ * dm_sync_clone_unflushed - a flush failed: what it should have saved is in doubt
+ * @m: the clone
+ * @source: it was the source's
+ *
+ * The caller breaks the pair; until that is done no copy is called durable.
+ *
+ * Context: any.
+ */
+void dm_sync_clone_unflushed(struct dm_sync_mirror *m, bool source)
+{
+	if (source == READ_ONCE(m->redirect))
+		WRITE_ONCE(m->clone.unflushed, true);
+}
+
+/**
  * dm_sync_clone_barrier - what was copied is durable where it was copied to
  * @m: the clone
  *
- * Context: the committer, before cleared marks are written; may sleep.
- * Return: 0 or a negative errno; then the pair breaks.
+ * A flush that fails is not asked again: a later one may succeed and still have
+ * lost what this one should have saved.
+ *
+ * Context: the committer, before cleared marks are written; commit_lock held; may
+ * sleep.
+ * Return: 0, or -ESTALE, which no device says: then the pair breaks.
  */
 int dm_sync_clone_barrier(struct dm_sync_mirror *m)
 {
-	int r = dm_sync_flush_sides(m, true);
+	bool back = READ_ONCE(m->redirect);
+	struct dm_sync_clone *cl = &m->clone;
+	u32 nr = cl->barriers + 1;
+	int r;
 
-	if (r == -ENXIO) {
-		atomic64_inc(&m->replica_errors);
-		dm_sync_break(m, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
-	} else if (r == -EIO) {
-		atomic64_inc(&m->source_errors);
-		dm_sync_break(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+	if (READ_ONCE(cl->unflushed))
+		return -ESTALE;
+	WRITE_ONCE(cl->barriers, nr);
+	r = back ? dm_sync_flush_sides(m, false) : dm_sync_flush_replica(m);
+	if (!r && !back)
+		WRITE_ONCE(cl->flushed, nr);
+	if (!r)
+		return 0;
+	if (r != -ENOMEM) {		/* else none was asked */
+		atomic64_inc(back ? &m->source_errors : &m->replica_errors);
+		dm_sync_clone_unflushed(m, back);
 	}
+	dm_sync_break(m, back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
+				DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+	return -ESTALE;
+}
+
+/**
+ * dm_sync_clone_commit - make the maps durable, or break
+ * @m: the clone
+ * @clears: forgotten marks too
+ *
+ * Context: may sleep; takes commit_lock.
+ * Return: 0 or a negative errno.
+ */
+int dm_sync_clone_commit(struct dm_sync_mirror *m, bool clears)
+{
+	int r = dm_sync_commit_maps(m, clears);
+
+	if (r && r != -ESTALE)
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 	return r;
+}
+
+/**
+ * dm_sync_clone_revert - after a flush that failed, what was copied since the last
+ *	one that did not is copied again
+ * @m: the clone, its background copy stopped
+ *
+ * Nobody was let write where the disk does not know of the copy; so the side that is
+ * copied from still has what the image needs.  Where the replica is complete U says
+ * nothing, and what is on disk of it is older than that.
+ *
+ * Context: the conductor; may sleep.
+ */
+void dm_sync_clone_revert(struct dm_sync_mirror *m)
+{
+	struct dm_sync_clone *cl = &m->clone;
+
+	mutex_lock(&m->commit_lock);
+	if (READ_ONCE(cl->unflushed) &&
+	    (m->redirect || !m->pair.facts.replica_consistent)) {
+		dm_sync_clone_new_pass(m);
+		dm_sync_map_revert_clears(m->uncopied_map);
+	}
+	WRITE_ONCE(cl->unflushed, false);
+	mutex_unlock(&m->commit_lock);
 }
 
 /**
  * dm_sync_clone_probe - does the replica take writes again?
  * @m: the clone, Broken
  *
- * By a flush: what is written there must be the image's, and the copy that starts
- * when this succeeds tries just that.
+ * By a flush, the last step of dm_sync_resync_probe(), which has written where the
+ * replica owns something; what is written elsewhere must be the image's.
  *
  * Context: the conductor; may sleep.
  * Return: 0 when it does.
@@ -543,21 +733,17 @@ void dm_sync_clone_resume(struct dm_sync_mirror *m)
  * dm_sync_clone_gone - the pair has gone: what waits at its replica door fails
  * @m: the mirror or clone, unregistered
  *
+ * Copies use our devices: waits for them as device-mapper does for the host's I/O.
+ *
  * Context: destructor; may sleep.
  */
 void dm_sync_clone_gone(struct dm_sync_mirror *m)
 {
-	struct bio_list doors;
-	struct bio *bio;
-
 	cancel_work_sync(&m->clone.work);
 	dm_sync_clone_unpark(m);
-	spin_lock_irq(&m->io_lock);
-	doors = m->clone.doors;
-	bio_list_init(&m->clone.doors);
-	spin_unlock_irq(&m->io_lock);
-	while ((bio = bio_list_pop(&doors)))
-		dm_sync_clone_door_go(m, bio, -EIO);
+	/* Door I/O that was let in a moment ago may still come: it asks for the work. */
+	kick(m);
+	wait_event(m->clone.idle, !atomic_read(&m->clone.busy));
 }
 
 /**
@@ -567,22 +753,16 @@ void dm_sync_clone_gone(struct dm_sync_mirror *m)
 void dm_sync_clone_init(struct dm_sync_mirror *m)
 {
 	struct dm_sync_clone *cl = &m->clone;
-	unsigned int i;
 
 	INIT_WORK(&cl->work, do_demand);
 	INIT_WORK(&cl->read_work, do_reads);
 	bio_list_init(&cl->reads);
 	bio_list_init(&cl->demand);
 	bio_list_init(&cl->doors);
+	bio_list_init(&cl->flushes);
 	bio_list_init(&cl->held);
 	bio_list_init(&cl->lost);
 	bio_list_init(&cl->parked);
-	init_waitqueue_head(&cl->idle);
-	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++) {
-		cl->job[i].mirror = m;
-		cl->job[i].copy.done = job_done;
-		cl->job[i].range.granted = job_granted;
-		INIT_WORK(&cl->job[i].start, job_start);
-	}
+	dm_sync_clone_copy_init(m);
 	dm_sync_clone_ops_init(m);
 }

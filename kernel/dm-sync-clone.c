@@ -19,6 +19,12 @@
  * taken up.  After it the new image holds, and marks of S and T that are still
  * there stand where U is set too and are cleared likewise.
  *
+ * Where U means something, because the pair is Broken in the middle of a copy, or
+ * of a restore, the superblock gives that image up first.  Otherwise a crash
+ * between U and the superblock would find the old image with regions to be copied
+ * that the source has changed since; or, in a restore, the replica's data to be
+ * shown for regions that the host has written.
+ *
  * A restore begins in the same way, "restoring" being what gives U its meaning:
  * the source does not have this region back yet.  Reads of it are served by the
  * replica, writes wait until it is back, are then tracked in S and do not go to the
@@ -37,6 +43,9 @@
  * last cannot be taken back then, and a crash before it is writable again may take
  * up an image that was not preserved.  Reason and event say so while it lasts.
  */
+#include <linux/err.h>
+
+#include "dm-sync-freeze.h"
 #include "dm-sync-ops.h"
 
 #define DM_MSG_PREFIX "sync"
@@ -49,13 +58,20 @@
  * dm_sync_clone_point - the point in time is now
  * @m: the clone, no write of the source in flight
  *
- * It becomes SyncTime when the copy is complete.
+ * It becomes SyncTime when the copy is complete.  What hosts wrote before is on the
+ * source then, and not in its cache: what the image takes from there must be the
+ * same after a power cut.
  *
- * Context: preresume, or the conductor.
+ * Context: preresume, or the conductor; may sleep.
+ * Return: 0, or a negative errno: the source could not be flushed.
  */
-void dm_sync_clone_point(struct dm_sync_mirror *m)
+int dm_sync_clone_point(struct dm_sync_mirror *m)
 {
-	m->synced_until = dm_sync_now();
+	int r = dm_sync_flush_sides(m, false);
+
+	if (!r)
+		m->synced_until = dm_sync_now();
+	return r;
 }
 
 static void clear_where(struct dm_sync_map *map, struct dm_sync_map *where, u64 nr)
@@ -119,6 +135,9 @@ void dm_sync_clone_turn(struct dm_sync_mirror *m)
 
 	WRITE_ONCE(cl->preserving, m->redirect || dm_sync_preserves(&m->pair.state));
 	WRITE_ONCE(cl->holding, holding);
+	WRITE_ONCE(cl->on_access, !m->redirect &&
+		   m->pair.state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED &&
+		   m->pair.state.methodology == DM_SYNC_COPY_METHODOLOGY_COPY_ON_ACCESS);
 	if (!cl->preserving)
 		WRITE_ONCE(cl->image_lost, false);
 	dm_sync_clone_release(m, !holding, !cl->preserving);
@@ -216,8 +235,7 @@ static void finish_restore(struct dm_sync_mirror *m)
 {
 	WRITE_ONCE(m->redirect, false);
 	dm_sync_map_clear_all(m->replica_map);
-	if (dm_sync_commit_maps(m, true) && !READ_ONCE(m->broken))
-		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	dm_sync_clone_commit(m, true);
 }
 
 /**
@@ -230,7 +248,6 @@ void dm_sync_clone_copied(struct dm_sync_mirror *m)
 {
 	bool restore = m->redirect;
 	struct dm_sync_step to;
-	int r;
 
 	if (m->passthrough || READ_ONCE(m->broken))
 		return;
@@ -241,12 +258,8 @@ void dm_sync_clone_copied(struct dm_sync_mirror *m)
 		dm_sync_resync_start(m);
 		return;
 	}
-	r = dm_sync_commit_maps(m, true);
-	if (r) {
-		if (!READ_ONCE(m->broken))
-			dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	if (dm_sync_clone_commit(m, true))
 		return;
-	}
 	spin_lock_irq(&m->pair.lock);
 	m->pair.facts.ever_synced = m->pair.facts.replica_consistent = true;
 	m->pair.facts.was_synced = true;
@@ -298,6 +311,15 @@ static void do_written(struct work_struct *work)
  * Operations that take a moment
  *--------------------------------------------------------------*/
 
+/* I/O of the replica door waits from here on; what is under way is not over yet. */
+static void hold_door(struct dm_sync_mirror *m)
+{
+	spin_lock_irq(&m->io_lock);
+	WRITE_ONCE(m->clone.door_holding, true);
+	spin_unlock_irq(&m->io_lock);
+	smp_mb();	/* pairs with the one in door_enter() */
+}
+
 /**
  * dm_sync_clone_before - an operation is about to be published
  * @m: the clone
@@ -309,16 +331,12 @@ static void do_written(struct work_struct *work)
  */
 void dm_sync_clone_before(struct dm_sync_mirror *m, u32 operation)
 {
-	if (operation != DM_SYNC_OPERATION_ACTIVATE && operation != DM_SYNC_OPERATION_RESYNC &&
-	    operation != DM_SYNC_OPERATION_RESTORE)
-		return;
-	spin_lock_irq(&m->io_lock);
-	WRITE_ONCE(m->clone.door_holding, true);
-	spin_unlock_irq(&m->io_lock);
-	smp_mb();	/* pairs with the one in door_enter() */
+	if (operation == DM_SYNC_OPERATION_ACTIVATE || operation == DM_SYNC_OPERATION_RESYNC ||
+	    operation == DM_SYNC_OPERATION_RESTORE)
+		hold_door(m);
 }
 
-/* Both doors hold their I/O and none is under way. */
+/* Both doors hold their I/O and none is under way, and no copy is. */
 static int close_doors(struct dm_sync_mirror *m)
 {
 	int r = dm_sync_close_door(m);
@@ -327,7 +345,7 @@ static int close_doors(struct dm_sync_mirror *m)
 		r = dm_sync_revive_metadata(m);
 	if (!r)
 		r = dm_sync_gate_close(&m->gate, DRAIN_TIMEOUT);
-	return r;
+	return r ?: dm_sync_clone_quiet(m);
 }
 
 static void open_doors(struct dm_sync_mirror *m)
@@ -337,60 +355,146 @@ static void open_doors(struct dm_sync_mirror *m)
 	dm_sync_clone_unpark(m);
 }
 
-/* The superblock turns from one image to the other: see the head. */
-static int turn_image(struct dm_sync_mirror *m, const struct dm_sync_step *step, bool whole)
+/*
+ * The image that is being protected, or a restore that broke off, ends here, on disk
+ * first: what U means is about to change, and with it what the source shows.
+ */
+static int give_up_image(struct dm_sync_mirror *m)
 {
+	static const struct dm_sync_step lost = {
+		DM_SYNC_COPY_STATE_BROKEN,
+		DM_SYNC_PROGRESS_STATUS_REQUIRES_RESYNC,
+		DM_SYNC_COPY_STATE_SYNCHRONIZED,
+	};
+	struct dm_sync_facts old = m->pair.facts;
 	int r;
 
-	if (whole)
-		dm_sync_map_set_all(m->uncopied_map);
-	dm_sync_map_or(m->uncopied_map, m->source_map);
-	dm_sync_map_or(m->uncopied_map, m->replica_map);
-	r = dm_sync_commit_maps(m, false);
-	if (r)
-		return r;
-	dm_sync_clone_point(m);
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts.maps_lost = true;
+	m->pair.facts.replica_consistent = m->pair.facts.restore_incomplete = false;
+	spin_unlock_irq(&m->pair.lock);
+	m->super.restoring = false;
+	r = dm_sync_persist(m, &lost);
+	if (!r) {
+		WRITE_ONCE(m->redirect, false);
+		return 0;
+	}
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts = old;
+	spin_unlock_irq(&m->pair.lock);
+	m->super.restoring = m->redirect;
+	return r;
+}
+
+/* The superblock turns from one image to the other: see the head. */
+static int turn_super(struct dm_sync_mirror *m, const struct dm_sync_step *step, bool whole)
+{
+	struct dm_sync_facts old = m->pair.facts;
+	int r;
+
 	spin_lock_irq(&m->pair.lock);
 	m->pair.facts.replica_consistent = m->pair.facts.was_synced = false;
 	m->pair.facts.maps_lost = m->pair.facts.restore_incomplete = false;
 	if (whole)
 		m->pair.facts.ever_synced = false;
 	spin_unlock_irq(&m->pair.lock);
-	m->super.restoring = false;
-	r = dm_sync_super_write(m, step);
-	if (r)
-		return r;
-	WRITE_ONCE(m->redirect, false);
-	dm_sync_map_clear_all(m->source_map);
-	dm_sync_map_clear_all(m->replica_map);
-	return dm_sync_commit_maps(m, true);
+	r = dm_sync_persist(m, step);
+	if (!r)
+		return 0;
+	spin_lock_irq(&m->pair.lock);
+	m->pair.facts = old;
+	spin_unlock_irq(&m->pair.lock);
+	return r;
 }
 
-static int new_point(struct dm_sync_mirror *m, const struct dm_sync_step *step, bool whole)
+static int turn_image(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
 {
-	int r = close_doors(m);
+	int r = 0;
 
+	if (m->redirect || (c->from.copy_state == DM_SYNC_COPY_STATE_BROKEN &&
+			    !m->pair.facts.maps_lost && !m->pair.facts.replica_consistent))
+		r = give_up_image(m);
+	if (r)
+		return r;
+	/* What failed has broken the pair by the time that we return: then it is lost. */
+	WRITE_ONCE(m->clone.image_lost, !m->pair.facts.replica_consistent);
+	if (whole)
+		dm_sync_map_set_all(m->uncopied_map);
+	dm_sync_map_or(m->uncopied_map, m->source_map);
+	dm_sync_map_or(m->uncopied_map, m->replica_map);
+	r = dm_sync_clone_commit(m, false);
+	if (!r)
+		r = turn_super(m, &c->during, whole);
 	if (r) {
-		open_doors(m);
+		if (m->pair.facts.replica_consistent)
+			dm_sync_map_clear_all(m->uncopied_map);
 		return r;
 	}
-	r = turn_image(m, step, whole);
-	if (r && !READ_ONCE(m->broken))
-		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
+	WRITE_ONCE(m->clone.image_lost, false);
+	dm_sync_map_clear_all(m->source_map);
+	dm_sync_map_clear_all(m->replica_map);
+	dm_sync_clone_commit(m, true);	/* the new image holds; if it fails, it breaks */
+	return 0;
+}
+
+/* NULL: nothing was frozen, and that is all right. */
+static struct dm_sync_freeze *freeze(struct dm_sync_mirror *m, bool force)
+{
+	struct dm_sync_freeze *f = dm_sync_freeze(m->pair.md, DRAIN_TIMEOUT);
+
+	return IS_ERR(f) && force ? NULL : f;
+}
+
+/* The part that hosts wait for. */
+static int stand_still(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
+{
+	u64 old = m->synced_until;
+	int r = close_doors(m);
+
+	if (!r)
+		r = dm_sync_clone_point(m);
+	if (!r) {
+		r = turn_image(m, c, whole);
+		if (r)
+			m->synced_until = old;
+	}
 	open_doors(m);
+	return r;
+}
+
+/*
+ * A file system on the source door stands still meanwhile, as for an image of a
+ * store (dm-sync-image-point.c has the argument): frozen before the gate is closed,
+ * thawed when it is open.  Before the freeze the source is flushed, so that little is
+ * left for the flush that hosts wait for.
+ */
+static int new_point(struct dm_sync_mirror *m, struct dm_sync_change *c, bool whole)
+{
+	struct dm_sync_freeze *f;
+	int r;
+
+	dm_sync_flush_sides(m, false);
+	f = freeze(m, c->force);
+	if (IS_ERR(f)) {
+		dm_sync_clone_unpark(m);
+		return PTR_ERR(f);
+	}
+	r = stand_still(m, c, whole);
+	if (f)
+		dm_sync_thaw(f);
 	if (!r)
 		dm_sync_resync_start(m);
-	return 0;
+	return r;
 }
 
 static int clone_resync(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
-	return new_point(m, &c->during, m->pair.facts.maps_lost);
+	return new_point(m, c, m->pair.facts.maps_lost);
 }
 
 static int clone_activate(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
-	return new_point(m, &c->during, true);
+	return new_point(m, c, true);
 }
 
 static int begin_restore(struct dm_sync_mirror *m, const struct dm_sync_step *step)
@@ -398,31 +502,32 @@ static int begin_restore(struct dm_sync_mirror *m, const struct dm_sync_step *st
 	int r;
 
 	if (m->redirect)	/* it goes on where it broke off */
-		return dm_sync_super_write(m, step);
+		return dm_sync_persist(m, step);
 	dm_sync_map_or(m->uncopied_map, m->source_map);
 	dm_sync_map_or(m->uncopied_map, m->replica_map);
-	r = dm_sync_commit_maps(m, false);
+	r = dm_sync_clone_commit(m, false);
 	if (r)
 		return r;
 	m->super.restoring = true;
-	r = dm_sync_super_write(m, step);
+	r = dm_sync_persist(m, step);
 	if (r) {
 		m->super.restoring = false;
 		return r;
 	}
 	WRITE_ONCE(m->redirect, true);
 	dm_sync_map_clear_all(m->source_map);
-	return dm_sync_commit_maps(m, true);
+	return dm_sync_clone_commit(m, true);
 }
 
 static int clone_restore(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	int r = close_doors(m);
 
+	/* What the source is to show must be the same after a power cut. */
+	if (!r)
+		r = dm_sync_flush_sides(m, true);
 	if (!r) {
 		r = begin_restore(m, &c->during);
-		if (r && !READ_ONCE(m->broken))
-			dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 		if (r && !m->redirect)
 			dm_sync_map_clear_all(m->uncopied_map);
 	}
@@ -474,6 +579,8 @@ static int clone_suspend(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	if (dm_sync_stop_copy(m, c))
 		return 0;
+	/* Writes to what was copied pass: so the disk must know what was. */
+	dm_sync_clone_commit(m, true);
 	m->hold_released = m->hold;
 	end_as(m, c);
 	if (!m->hold_released)
@@ -504,7 +611,12 @@ static int clone_abort(struct dm_sync_mirror *m, struct dm_sync_change *c)
 		m->pair.facts.replica_consistent = false;
 	spin_unlock_irq(&m->pair.lock);
 	m->hold_released = false;
-	return end_as(m, c);
+	if (!persist_timed(m, &c->after))
+		dm_sync_publish(&m->pair, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
+				restoring ? DM_SYNC_REASON_RESTORE_INCOMPLETE :
+					    DM_SYNC_REASON_OPERATOR);
+	dm_sync_clone_turn(m);
+	return 0;
 }
 
 static int clone_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)
@@ -521,7 +633,9 @@ static int clone_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	spin_unlock_irq(&m->pair.lock);
 	m->super.restoring = false;
 	r = persist_timed(m, &c->after);
-	if (!r) {
+	if (r) {
+		m->super.restoring = m->redirect;
+	} else {
 		WRITE_ONCE(m->redirect, false);
 		dm_sync_completed(m, c);
 		dm_sync_map_set_all(m->uncopied_map);
@@ -533,12 +647,37 @@ static int clone_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	return 0;
 }
 
+/*
+ * From here on nobody keeps a host's writes from what a copy reads, or a copy from
+ * what a host writes: a replica that is not whole is left by both first.
+ */
+static int leave_replica(struct dm_sync_mirror *m)
+{
+	if (m->redirect || !dm_sync_map_count(m->uncopied_map))
+		return 0;
+	hold_door(m);
+	WRITE_ONCE(m->clone.on_access, false);
+	return dm_sync_close_door(m) ?: dm_sync_clone_quiet(m);
+}
+
 static int clone_detach(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
+	bool restoring = m->redirect;
+
 	/* Held writes are in flight to the gate: they go first. */
 	WRITE_ONCE(m->clone.holding, false);
 	dm_sync_clone_release(m, true, false);
-	return dm_sync_op_detach(m, c);
+	if (leave_replica(m)) {
+		dm_sync_take_back(m, c);
+		dm_sync_clone_restart(m);
+	} else {
+		dm_sync_op_detach(m, c);
+	}
+	/* What a restore left to be done was not the replica's: that is whole. */
+	if (restoring && m->passthrough)
+		dm_sync_map_clear_all(m->uncopied_map);
+	dm_sync_clone_unpark(m);
+	return 0;
 }
 
 static int (*const handlers[])(struct dm_sync_mirror *m, struct dm_sync_change *c) = {

@@ -10,13 +10,18 @@
 #include "dm-sync-state.h"
 
 #define DM_SYNC_CLONE_JOBS	16u	/* demanded copies in flight at once */
+#define DM_SYNC_CLONE_TOUCHED	64u	/* ranges that were read and are to be copied */
 
 struct dm_sync_mirror;
 
 /**
  * struct dm_sync_clone_job - one demanded copy
  * @first, @last: its regions; at most 1 MiB and in one extent
- * @busy: in use; the round's
+ * @pass: the clone's when it began
+ * @busy: in use
+ * @copying: it has its range, and I/O of it may be under way
+ * @over: it ended while its range was being taken away
+ * @range_is: whose its range is
  */
 struct dm_sync_clone_job {
 	struct dm_sync_mirror *mirror;
@@ -24,7 +29,14 @@ struct dm_sync_clone_job {
 	struct dm_sync_range range;
 	struct work_struct start;
 	u64 first, last;
-	bool busy;
+	u32 pass;
+	bool busy, copying, over;
+	u8 range_is;
+};
+
+/* A range of sectors that a host read. */
+struct dm_sync_clone_touch {
+	sector_t first, last;
 };
 
 /**
@@ -33,6 +45,7 @@ struct dm_sync_clone_job {
  * @written_work: tells the conductor that hosts wrote to the replica
  * @demand: host writes of the source whose regions must be copied first
  * @doors: I/O of the replica door, likewise
+ * @flushes: of the replica door, which have to wait for a commit
  * @held: writes as in @demand, while the pair is Suspended and holds them
  * @lost: writes whose regions could not be copied: until the image is given up
  * @parked: I/O of the replica door while a point in time is taken
@@ -41,29 +54,44 @@ struct dm_sync_clone_job {
  * @idle: woken when a job is over
  * @nr_held: of @held; read without the lock
  * @busy: jobs in flight
+ * @ended: jobs that were
  * @error: reason why a job of this round failed, or 0
+ * @silent: the replica did not answer in this round, or is not to be asked any more
+ * @round_pass: @pass when the round began
+ * @barriers: flushes before a commit that were begun; commit_lock
+ * @flushed: the number of the last that succeeded for the replica
+ * @nr_touched: of @touched
+ * @touched: what copy_on_access is to copy though nobody waits for it
+ * @covers: writes of whole regions through the replica door that are over
+ * @covers_durable: how many of them the disk knows of
+ * @pass: a job of an earlier one clears nothing
+ * @unflushed: what was copied may be lost by a flush that failed: nothing of it may
+ *	be called copied on disk before it is marked again
  * @preserving: what U marks must be copied before it is written (rule SC)
  * @holding: such writes are held instead
+ * @on_access: what is read is copied
  * @door_holding: no I/O of the replica door may begin
  * @stopped: the metadata must not be written: nothing is copied on demand
  * @image_lost: a write waits that can only go on without the image
  *
- * The lists are protected by the mirror's io_lock, as is the change of
- * @door_holding.  The flags are changed by the conductor, or while it is idle,
+ * The lists, @touched among them, are protected by the mirror's io_lock, as are the
+ * changes of @door_holding and @pass.  The flags are changed by the conductor, or while it is idle,
  * but for @image_lost, which the round sets.
  */
 struct dm_sync_clone {
 	struct work_struct work, written_work, read_work;
-	struct bio_list demand, doors, held, lost, parked, reads;
+	struct bio_list demand, doors, flushes, held, lost, parked, reads;
 	wait_queue_head_t idle;
-	atomic_t busy;
-	u32 error, nr_held;
-	bool preserving, holding, door_holding, stopped, image_lost;
+	atomic_t busy, ended, covers;
+	int covers_durable;
+	u32 error, nr_held, pass, round_pass, barriers, flushed, nr_touched;
+	struct dm_sync_clone_touch touched[DM_SYNC_CLONE_TOUCHED];
+	bool silent, unflushed, preserving, holding, on_access, door_holding, stopped, image_lost;
 	struct dm_sync_clone_job job[DM_SYNC_CLONE_JOBS];
 };
 
 /* dm-sync-clone.c */
-void dm_sync_clone_point(struct dm_sync_mirror *m);
+int dm_sync_clone_point(struct dm_sync_mirror *m);
 void dm_sync_clone_loaded(struct dm_sync_mirror *m);
 void dm_sync_clone_before(struct dm_sync_mirror *m, u32 operation);
 void dm_sync_clone_mark_active(struct dm_sync_mirror *m, u64 first, u64 end);
@@ -74,16 +102,31 @@ enum dm_sync_event dm_sync_clone_event(struct dm_sync_mirror *m, enum dm_sync_ev
 void dm_sync_clone_written(struct dm_sync_mirror *m);
 void dm_sync_clone_ops_init(struct dm_sync_mirror *m);
 
+/* dm-sync-clone-copy.c */
+bool dm_sync_clone_copy_due(struct dm_sync_mirror *m);
+void dm_sync_clone_copy_begin(struct dm_sync_mirror *m, sector_t sector, sector_t last_sector);
+bool dm_sync_clone_copy_wait(struct dm_sync_mirror *m);
+void dm_sync_clone_new_pass(struct dm_sync_mirror *m);
+void dm_sync_clone_abandon(struct dm_sync_mirror *m);
+int dm_sync_clone_quiet(struct dm_sync_mirror *m);
+void dm_sync_clone_copy_init(struct dm_sync_mirror *m);
+
 /* dm-sync-clone-io.c */
 void dm_sync_clone_init(struct dm_sync_mirror *m);
 bool dm_sync_clone_must_wait(struct dm_sync_mirror *m, u64 first, u64 last);
 bool dm_sync_clone_uncopied(struct dm_sync_mirror *m, u64 first, u64 last);
 void dm_sync_clone_demand(struct dm_sync_mirror *m, struct bio *bio);
+void dm_sync_clone_demand_flush(struct dm_sync_mirror *m, struct bio *bio);
+void dm_sync_clone_touched(struct dm_sync_mirror *m, sector_t first, sector_t last);
+void dm_sync_clone_covered(struct dm_sync_mirror *m, sector_t first, sector_t last);
 void dm_sync_clone_demand_door(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_read_ready(struct dm_sync_mirror *m, struct bio *bio);
 bool dm_sync_clone_park(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_unpark(struct dm_sync_mirror *m);
 int dm_sync_clone_barrier(struct dm_sync_mirror *m);
+int dm_sync_clone_commit(struct dm_sync_mirror *m, bool clears);
+void dm_sync_clone_unflushed(struct dm_sync_mirror *m, bool source);
+void dm_sync_clone_revert(struct dm_sync_mirror *m);
 int dm_sync_clone_probe(struct dm_sync_mirror *m);
 void dm_sync_clone_release(struct dm_sync_mirror *m, bool held, bool lost);
 void dm_sync_clone_stop(struct dm_sync_mirror *m);
@@ -94,6 +137,7 @@ void dm_sync_clone_gone(struct dm_sync_mirror *m);
 void dm_sync_clone_door_range(struct bio *bio, sector_t *sector, sector_t *last, bool *write);
 void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error);
+void dm_sync_clone_door_source(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_door_again(struct dm_sync_mirror *m, struct bio *bio);
 
 #endif /* DM_SYNC_CLONE_H */

@@ -55,8 +55,9 @@
  * @first: out: the first of them
  *
  * Context: commit_lock held; sleeps for I/O when a segment has to be formatted.
- * Return: how many, at most @want; 0 when the store is full; -EIO when there would be
- * some but for a write that failed.
+ * Return: how many, at most @want; 0 when the store is full; -ENOMEM when it is not, but
+ * a segment cannot be made usable just now; -EIO when there would be some but for a write
+ * that failed.
  */
 int dm_sync_space_take(struct dm_sync_store *s, u32 want, u32 *first)
 {
@@ -76,6 +77,8 @@ int dm_sync_space_take(struct dm_sync_store *s, u32 want, u32 *first)
 			continue;
 		}
 		r = dm_sync_store_format_segment(s);
+		if (r == -ENOMEM)
+			return r;
 		if (r && r != -ENOSPC)
 			DMERR("%s: the store has space left that cannot be used: %d", s->name, r);
 		if (r)
@@ -306,8 +309,11 @@ void dm_sync_store_hold_max_changed(struct dm_sync_store *s)
  * @let_go: a suspend begins
  * @requeue: it is one without flush: what waits goes back to device-mapper
  *
- * Context: may sleep; takes commit_lock. Who waited here does not wait any more when it
- * returns; who had yielded comes once more, and does not wait then.
+ * What waits now is ended by the committer soon, and who had yielded comes once more and
+ * does not wait then. This does not wait for it: as long as hosts write, the committer
+ * need not come to an end.
+ *
+ * Context: may sleep; takes commit_lock.
  */
 void dm_sync_store_let_go(struct dm_sync_store *s, bool let_go, bool requeue)
 {
@@ -316,7 +322,6 @@ void dm_sync_store_let_go(struct dm_sync_store *s, bool let_go, bool requeue)
 	s->requeue = requeue;
 	mutex_unlock(&s->commit_lock);
 	dm_sync_store_kick(s);
-	flush_work(&s->commit_work);
 }
 
 /*----------------------------------------------------------------

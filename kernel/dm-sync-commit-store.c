@@ -49,7 +49,7 @@
  * to look at the list. @done is called with commit_lock held and starts what waited. The
  * pages are the savers'; bios come from a pool, and each is submitted before the next is
  * taken; two pages for the block are the store's. An index may want a leaf, which is
- * asked for before the batch is issued; if there is none for a second, that counts as
+ * asked for before the batch is issued; if there is none for half a minute, that counts as
  * a failure.
  *
  * Waits: for the device, which ends them by its own timeouts, as it does for all other
@@ -68,7 +68,8 @@
 #define DM_MSG_PREFIX "sync"
 
 #define BATCH_CHUNKS	DM_SYNC_BLOCK_SLOTS_NR
-#define STARVED_MAX	100u	/* times 10 ms */
+#define STARVED_MAX	3000u	/* times 10 ms */
+#define TRIES		3u
 
 /**
  * struct batch - what is in flight
@@ -529,38 +530,61 @@ static void show(struct dm_sync_store *s, struct batch *b)
 }
 
 /*
+ * Slots for the next try. Those of the failed one are kept until others were found, as
+ * they lie perhaps on a bad spot; if they are the last ones, a second try with them is
+ * better than a store that counts as full.
+ */
+static int take_slots(struct dm_sync_store *s, struct batch *b, struct batch *failed, u32 n)
+{
+	int r = dm_sync_space_take(s, n, &b->first);
+
+	free_slots(s, failed->first, failed->nr);
+	if (!r && failed->nr)
+		r = dm_sync_space_take(s, n, &b->first);
+	failed->nr = 0;
+	b->nr = max(r, 0);
+	return min(r, 0);
+}
+
+/* The block cannot be read, so no entry can be added: not to lose others, leave it alone. */
+static void shun_block(struct dm_sync_store *s, struct batch *failed)
+{
+	u32 block = dm_sync_slot_to_block(failed->first);
+
+	DMERR("%s: slot block %u cannot be read: its free slots are not used", s->name, block);
+	dm_sync_slots_shun(&s->slots, failed->first);
+	failed->nr = 0;
+}
+
+/*
  * Returns how many of the @n chunks collected were saved; 0 when there is no space; or
  * a negative errno when they cannot be.
  */
 static int try_batch(struct dm_sync_store *s, u32 n, bool own)
 {
-	struct batch b = { .store = s };
-	u32 failed_first = 0, failed_nr = 0;
-	int r, tries;
+	struct batch b = { .store = s }, failed = { .store = s };
+	u32 tries = 0;
+	int r;
 
-	for (tries = 0; tries < 2; tries++) {
-		r = dm_sync_space_take(s, n, &b.first);
-		if (r <= 0)
-			break;
-		b.nr = r;
+	do {
+		r = take_slots(s, &b, &failed, n);
+		if (r || !b.nr)
+			return r;
 		r = fill_slots(s, &b, own);
-		if (!r)
-			break;
+		if (!r) {
+			show(s, &b);
+			return b.nr;
+		}
 		DMERR("%s: a batch of %u chunks cannot be written to the store: %d", s->name,
 		      b.nr, r);
-		/* Kept until other slots were found. */
-		free_slots(s, failed_first, failed_nr);
-		failed_first = b.first;
-		failed_nr = b.nr;
+		failed = b;
 		if (s->rewrite != DM_SYNC_NO_BLOCK && dm_sync_store_rewrite(s))
 			break;
-		b.nr = 0;
-	}
-	free_slots(s, failed_first, failed_nr);
-	if (r || !b.nr)
-		return r;
-	show(s, &b);
-	return b.nr;
+		if (s->cached == DM_SYNC_NO_BLOCK)
+			shun_block(s, &failed);
+	} while (++tries < TRIES);
+	free_slots(s, failed.first, failed.nr);
+	return r;
 }
 
 static int run_batch(struct dm_sync_store *s, u32 n, bool own)

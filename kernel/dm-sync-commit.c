@@ -97,13 +97,46 @@ static void flush_submit(struct flush_pair *f, struct bio *bio)
 	submit_bio(bio);
 }
 
-static int flush_result(struct flush_pair *f, bool replica)
+static int flush_result(struct flush_pair *f, bool source, bool replica)
 {
-	if (!READ_ONCE(f->source_over) || f->source.bi_status)
+	if (source && (!READ_ONCE(f->source_over) || f->source.bi_status))
 		return -EIO;
 	if (replica && (!READ_ONCE(f->replica_over) || f->replica.bi_status))
 		return -ENXIO;
 	return 0;
+}
+
+static struct flush_pair *flush_alloc(struct dm_sync_mirror *m)
+{
+	struct flush_pair *f = kzalloc(sizeof(*f), GFP_NOIO);
+
+	if (!f)
+		return NULL;
+	f->mirror = m;
+	kref_init(&f->ref);
+	init_completion(&f->done);
+	atomic_set(&f->pending, 1);
+	flush_init(&f->source, m->source, f, source_flushed);
+	flush_init(&f->replica, m->replica, f, replica_flushed);
+	return f;
+}
+
+static int flush(struct dm_sync_mirror *m, bool source, bool replica)
+{
+	struct flush_pair *f = flush_alloc(m);
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	if (source)
+		flush_submit(f, &f->source);
+	if (replica)
+		flush_submit(f, &f->replica);
+	if (!atomic_dec_and_test(&f->pending))
+		wait_for_completion_io_timeout(&f->done, DM_SYNC_DRAIN_SECONDS * HZ);
+	r = flush_result(f, source, replica);
+	kref_put(&f->ref, flush_free);
+	return r;
 }
 
 /**
@@ -119,30 +152,24 @@ static int flush_result(struct flush_pair *f, bool replica)
  */
 int dm_sync_flush_sides(struct dm_sync_mirror *m, bool replica)
 {
-	struct flush_pair *f = kzalloc(sizeof(*f), GFP_NOIO);
-	unsigned long epoch;
-	int r;
+	unsigned long epoch = dm_sync_activity_flush_begin(m->activity);
+	int r = flush(m, true, replica);
 
-	if (!f)
-		return -ENOMEM;
-	f->mirror = m;
-	kref_init(&f->ref);
-	init_completion(&f->done);
-	atomic_set(&f->pending, 1);
-	flush_init(&f->source, m->source, f, source_flushed);
-	flush_init(&f->replica, m->replica, f, replica_flushed);
-
-	epoch = dm_sync_activity_flush_begin(m->activity);
-	flush_submit(f, &f->source);
-	if (replica)
-		flush_submit(f, &f->replica);
-	if (!atomic_dec_and_test(&f->pending))
-		wait_for_completion_io_timeout(&f->done, DM_SYNC_DRAIN_SECONDS * HZ);
-	r = flush_result(f, replica);
-	kref_put(&f->ref, flush_free);
 	if (!r && (replica || READ_ONCE(m->settled)))
 		dm_sync_activity_flush_end(m->activity, epoch);
 	return r;
+}
+
+/**
+ * dm_sync_flush_replica - flush the replica alone
+ * @m: the clone
+ *
+ * Context: may sleep; not in map.
+ * Return: 0, -ENXIO or -ENOMEM, as dm_sync_flush_sides() has them.
+ */
+int dm_sync_flush_replica(struct dm_sync_mirror *m)
+{
+	return flush(m, false, true);
 }
 
 static void mark_extent(void *context, u32 extent)

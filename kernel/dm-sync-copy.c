@@ -202,7 +202,7 @@ static void copy_write_end(struct bio *bio)
  */
 static void copy_begin(struct dm_sync_copy *job, enum copy_stage stage)
 {
-	job->stage = stage;
+	WRITE_ONCE(job->stage, stage);
 	job->began = ktime_get_ns();
 	atomic_set(&job->pending, 1);
 }
@@ -281,6 +281,7 @@ static void copy_write(struct dm_sync_copy *job)
 static void copy_done(struct dm_sync_copy *job)
 {
 	copy_free_pages(job);
+	WRITE_ONCE(job->stage, COPY_STAGE_PAGES);
 	if (job->write_error) {
 		job->written_bytes = 0;
 		job->skipped_bytes = 0;
@@ -366,6 +367,24 @@ void dm_sync_copy_start(struct dm_sync_copy *job, struct workqueue_struct *wq)
 		job->stage = COPY_STAGE_READ;
 	}
 	queue_work(wq, &job->work);
+}
+
+/**
+ * dm_sync_copy_waits_for() - which device has a copy's I/O at the moment
+ * @job: the job, which was started once; it may be over
+ *
+ * Context: any; an answer for those who look at what takes seconds.
+ * Return: the device, or NULL when it is neither reading nor writing.
+ */
+struct block_device *dm_sync_copy_waits_for(const struct dm_sync_copy *job)
+{
+	switch (READ_ONCE(job->stage)) {
+	case COPY_STAGE_READ:
+		return job->from;
+	case COPY_STAGE_WRITE:
+		return job->to;
+	}
+	return NULL;
 }
 
 /**

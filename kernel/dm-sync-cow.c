@@ -209,14 +209,20 @@ static void cow_wait(struct cow_io *io)
 {
 	struct dm_sync_store *s = io->store;
 	unsigned long flags;
+	bool hung;
 
 	cow_unlock(io);
 	io->waited = true;
 	atomic_inc(&s->nr_waiting);
 	spin_lock_irqsave(&s->save_lock, flags);
-	list_add_tail(&io->job.list, &s->waiters);
+	hung = s->hung;
+	if (!hung)
+		list_add_tail(&io->job.list, &s->waiters);
 	spin_unlock_irqrestore(&s->save_lock, flags);
-	dm_sync_store_kick(s);
+	if (hung)
+		dm_sync_job_queue(&s->jobs, &io->job, cow_lock);
+	else
+		dm_sync_store_kick(s);
 }
 
 /**

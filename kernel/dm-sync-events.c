@@ -283,7 +283,11 @@ static void do_break(struct work_struct *work)
 	dm_sync_io_ack(m);
 	if (!reasons)
 		return;
+	if (m->is_clone && !m->clone.preserving)
+		dm_sync_clone_abandon(m);
 	dm_sync_resync_stop(m);
+	if (m->is_clone)
+		dm_sync_clone_revert(m);
 	/* What was held has nothing to wait for any more. */
 	if (reasons == metadata) {
 		if (m->gate.closed && m->pair.state.copy_state != DM_SYNC_COPY_STATE_SUSPENDED)

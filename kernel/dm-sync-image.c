@@ -769,6 +769,10 @@ static void store_vanish(struct dm_sync_store *s)
 	s->images_dir = s->dir = NULL;
 }
 
+/*
+ * Live first, then the images: one that is made or deleted meanwhile is either still in
+ * s->image[], which changes with commit_lock held, or has seen that the store is live.
+ */
 static void set_live(struct dm_sync_store *s, bool live)
 {
 	unsigned int i;
@@ -781,13 +785,17 @@ static void set_live(struct dm_sync_store *s, bool live)
 		s->on_full = s->config->on_full;
 	}
 	spin_unlock_irq(&s->io_lock);
+	mutex_lock(&s->commit_lock);
 	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++) {
 		if (!s->image[i])
 			continue;
 		spin_lock_irq(&s->image[i]->pair.lock);
 		s->image[i]->pair.live = live;
 		spin_unlock_irq(&s->image[i]->pair.lock);
+		if (live)
+			dm_sync_image_events_kick(s->image[i]);
 	}
+	mutex_unlock(&s->commit_lock);
 }
 
 /**
@@ -801,10 +809,11 @@ void dm_sync_images_register(struct dm_sync_store *s)
 	unsigned int i;
 
 	store_appear(s);
-	set_live(s, true);
+	/* Nothing else changes s->image[] as long as the store is not live. */
 	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++)
 		if (s->image[i])
 			dm_sync_image_register(s->image[i]);
+	set_live(s, true);
 }
 
 /**
@@ -833,12 +842,7 @@ void dm_sync_images_stop(struct dm_sync_store *s)
  */
 void dm_sync_images_restart(struct dm_sync_store *s)
 {
-	unsigned int i;
-
 	set_live(s, true);
-	for (i = 0; i < DM_SYNC_MAX_IMAGES; i++)
-		if (s->image[i])
-			dm_sync_image_events_kick(s->image[i]);
 }
 
 /**

@@ -86,6 +86,18 @@ int dm_sync_index_prepare(struct dm_sync_index *index)
 	return 0;
 }
 
+/*
+ * The committer asks for it with host writes waiting, perhaps the very ones that would
+ * free memory: so no waiting without end, rather the reserves, and rather a refusal.
+ */
+static u32 *new_leaf(void)
+{
+	size_t size = DM_SYNC_LEAF_CHUNKS * sizeof(u32);
+	u32 *leaf = kzalloc(size, GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+
+	return leaf ?: kzalloc(size, GFP_ATOMIC | __GFP_NOWARN);
+}
+
 /**
  * dm_sync_index_reserve - make sure that a chunk can be set
  * @index: the table
@@ -103,7 +115,7 @@ int dm_sync_index_reserve(struct dm_sync_index *index, u64 chunk)
 		return -ENOMEM;
 	if (index->top[at])
 		return 0;
-	leaf = kzalloc(DM_SYNC_LEAF_CHUNKS * sizeof(*leaf), GFP_NOIO);
+	leaf = new_leaf();
 	if (!leaf)
 		return -ENOMEM;
 	smp_store_release(&index->top[at], (unsigned long)leaf);

@@ -79,6 +79,8 @@ static int create_structures(struct dm_sync_mirror *m)
 		m->uncopied_map = dm_sync_map_create(&m->meta, DM_SYNC_BLOCK_UNCOPIED_MAP, nr,
 						     m->super.map_epoch, m->nr_regions);
 		m->copy_map = m->uncopied_map;
+		if (m->uncopied_map && dm_sync_map_keep_disk(m->uncopied_map))
+			return -ENOMEM;
 	}
 	m->ranges = dm_sync_ranges_create(m->extent_shift);
 	if (m->activity && m->source_map && m->replica_map && m->copy_map && m->ranges)
@@ -194,8 +196,11 @@ static int format_pair(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 		return r;
 	}
 	set_step(m, &after);
-	if (m->is_clone)
-		dm_sync_clone_point(m);
+	r = m->is_clone ? dm_sync_clone_point(m) : 0;
+	if (r) {
+		*why = "the source cannot be flushed";
+		return r;
+	}
 	if (after.copy_state == DM_SYNC_COPY_STATE_SYNCHRONIZED) {
 		m->pair.sync_time = dm_sync_now();
 		m->pair.facts.ever_synced = m->pair.facts.replica_consistent = true;
@@ -341,8 +346,11 @@ static int take_up(struct dm_sync_mirror *m, const char **why)
 	}
 	if (formatting)
 		m->pair.facts.maps_lost = lost_before = false;
-	if (m->is_clone && formatting)
-		dm_sync_clone_point(m);
+	r = m->is_clone && formatting ? dm_sync_clone_point(m) : 0;
+	if (r) {
+		*why = "the source cannot be flushed";
+		return r;
+	}
 	recover_state(m, lost_before);
 	r = dm_sync_commit_maps(m, false);
 	if (r)

@@ -20,6 +20,10 @@
  * barrier began, so the data that made it clear was complete by then and the
  * barrier's flush covers it. A bit cleared later is set in the image.
  *
+ * A map may keep what the disk has beside what memory has (dm_sync_map_keep_disk()).
+ * Then it can tell of each region whether its clear is durable, and can take back
+ * those that are not: what a flush failed to save is marked again.
+ *
  * A write that failed may have reached the disk all the same (dm-sync-block.c).
  * That is harmless: its image was right when it was made, bits set since are
  * not yet called durable, and the barrier was before it.
@@ -47,11 +51,12 @@ enum {
  * struct map_block - one block of the map
  * @b: where it lives
  * @buf: the block, 4 KiB; bits behind the header; changed under map->lock
+ * @disk: the same as the disk has it, or more bits; or NULL; changed under map->lock
  * @flags: MAP_*; changed under map->lock by one store, read without
  */
 struct map_block {
 	struct dm_sync_block b;
-	void *buf;
+	void *buf, *disk;
 	u8 flags;
 };
 
@@ -177,6 +182,26 @@ struct dm_sync_map *dm_sync_map_create(struct dm_sync_meta *meta, u16 type,
 }
 
 /**
+ * dm_sync_map_keep_disk - from now on the map knows what the disk has
+ * @map: the map, just created
+ *
+ * Context: process; may sleep.
+ * Return: 0 or -ENOMEM; dm_sync_map_destroy() frees in both cases.
+ */
+int dm_sync_map_keep_disk(struct dm_sync_map *map)
+{
+	u32 i;
+
+	for (i = 0; i < map->nr_blocks; i++) {
+		map->block[i].disk = kzalloc(DM_SYNC_BLOCK_SIZE, GFP_KERNEL | __GFP_NOWARN);
+		if (!map->block[i].disk)
+			return -ENOMEM;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
  * dm_sync_map_destroy - free a map
  * @map: the map, or NULL; nobody uses it any more
  *
@@ -188,8 +213,10 @@ void dm_sync_map_destroy(struct dm_sync_map *map)
 
 	if (!map)
 		return;
-	for (i = 0; map->block && i < map->nr_blocks; i++)
+	for (i = 0; map->block && i < map->nr_blocks; i++) {
 		kfree(map->block[i].buf);
+		kfree(map->block[i].disk);
+	}
 	kvfree(map->block);
 	for (i = 0; i < MAP_GROUP; i++)
 		kfree(map->image[i]);
@@ -200,6 +227,13 @@ void dm_sync_map_destroy(struct dm_sync_map *map)
  * Format and load
  *--------------------------------------------------------------*/
 
+/* map->lock is held */
+static void __disk_has(struct map_block *mb, const void *image)
+{
+	if (mb->disk)
+		memcpy(mb->disk, image, DM_SYNC_BLOCK_SIZE);
+}
+
 /* What is on disk is what is in memory now. Nobody else uses the map yet. */
 static void settle(struct dm_sync_map *map)
 {
@@ -207,8 +241,10 @@ static void settle(struct dm_sync_map *map)
 	u32 i;
 
 	spin_lock_irqsave(&map->lock, irq);
-	for (i = 0; i < map->nr_blocks; i++)
+	for (i = 0; i < map->nr_blocks; i++) {
 		__set_flags(map, &map->block[i], 0);
+		__disk_has(&map->block[i], map->block[i].buf);
+	}
 	spin_unlock_irqrestore(&map->lock, irq);
 }
 
@@ -274,6 +310,7 @@ static bool take_up(struct dm_sync_map *map, u32 i, struct dm_sync_stretch *s,
 	if (bits < DM_SYNC_MAP_BITS)
 		dm_sync_bits_fill(mb->buf, bits, DM_SYNC_MAP_BITS - 1, false);
 	map->nr_set += dm_sync_bits_weight(mb->buf);
+	__disk_has(mb, mb->buf);
 	/* A torn home is written anew, or a clean end would find it damaged. */
 	__set_flags(map, mb, h.check[0] || h.check[1] ? MAP_SET : 0);
 	spin_unlock_irqrestore(&map->lock, irq);
@@ -403,11 +440,15 @@ static void fill(struct dm_sync_map *map, u64 first, u64 last, bool value)
 			if (before == after)
 				__set_flags(map, mb, flags);
 		} else {
+			u8 flags = mb->flags;
+
+			__set_flags(map, mb, flags | MAP_CLEAR);
+			smp_wmb();	/* as in dm_sync_map_clear() */
 			dm_sync_bits_fill(mb->buf, from,
 					  i < end ? DM_SYNC_MAP_BITS - 1 : to, false);
 			after = dm_sync_bits_weight(mb->buf);
-			if (before != after)
-				__set_flags(map, mb, mb->flags | MAP_CLEAR);
+			if (before == after)
+				__set_flags(map, mb, flags);
 		}
 		map->nr_set += (s64)after - before;
 		spin_unlock_irqrestore(&map->lock, irq);
@@ -465,6 +506,21 @@ void dm_sync_map_clear(struct dm_sync_map *map, u64 region)
 		map->nr_set--;
 	}
 	spin_unlock_irqrestore(&map->lock, irq);
+}
+
+/**
+ * dm_sync_map_clear_range - unmark regions, lazily
+ * @map: the map
+ * @first: first region
+ * @last: last region, inclusive; clamped to the map
+ *
+ * Context: any; as dm_sync_map_set_range().
+ */
+void dm_sync_map_clear_range(struct dm_sync_map *map, u64 first, u64 last)
+{
+	last = min(last, map->nr_regions - 1);
+	if (first <= last)
+		fill(map, first, last, false);
 }
 
 /**
@@ -609,17 +665,59 @@ u64 dm_sync_map_count(struct dm_sync_map *map)
  * Where a mark names the side that is right, one that is forgotten in memory
  * only is dangerous: see the head of dm-sync-ops.c.
  *
+ * May say no although it does, while another mark of the same block was forgotten;
+ * of a map that keeps what the disk has, only while another one is being set.
+ *
  * Context: any; no lock. The caller has seen that they are not marked.
  */
 bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last)
 {
-	u32 bit, i, end = block_of(min(last, map->nr_regions - 1), &bit);
+	u32 from, to, i = block_of(first, &from);
+	u32 end = block_of(min(last, map->nr_regions - 1), &to);
 
 	smp_rmb();	/* pairs with smp_wmb() in dm_sync_map_clear() */
-	for (i = block_of(first, &bit); i <= end; i++)
-		if (READ_ONCE(map->block[i].flags) & (MAP_CLEAR | MAP_CLEAR_WRITE))
+	for (; i <= end; i++, from = 0) {
+		struct map_block *mb = &map->block[i];
+		u32 size = i < end ? DM_SYNC_MAP_BITS : to + 1;
+		u8 flags = READ_ONCE(mb->flags);
+
+		if (!(flags & (MAP_CLEAR | MAP_CLEAR_WRITE)))
+			continue;
+		/* A mark set meanwhile may be in an image that is on its way. */
+		if (!mb->disk || (flags & (MAP_SET | MAP_SET_WRITE)) ||
+		    find_next_bit_le(mb->disk + DM_SYNC_BLOCK_HEADER, size, from) < size)
 			return false;
+	}
 	return true;
+}
+
+/**
+ * dm_sync_map_revert_clears - mark again what the disk does not know as not marked
+ * @map: the map, which keeps what the disk has
+ *
+ * For when what made the marks unnecessary may not be true: a flush failed.
+ *
+ * Context: no commit under way; nobody has taken such a clear for durable.
+ */
+void dm_sync_map_revert_clears(struct dm_sync_map *map)
+{
+	struct map_block *mb;
+	unsigned long irq;
+	u32 i, before;
+
+	for (i = 0; i < map->nr_blocks; i++) {
+		mb = &map->block[i];
+		if (WARN_ON_ONCE(!mb->disk) || !(READ_ONCE(mb->flags) & MAP_CLEAR))
+			continue;
+		spin_lock_irqsave(&map->lock, irq);
+		before = dm_sync_bits_weight(mb->buf);
+		/* Set as well: a write that failed may have taken them from the disk. */
+		__set_flags(map, mb, (mb->flags & ~MAP_CLEAR) | MAP_SET);
+		smp_wmb();	/* as in dm_sync_map_set() */
+		dm_sync_bits_or(mb->buf, mb->disk);
+		map->nr_set += dm_sync_bits_weight(mb->buf) - before;
+		spin_unlock_irqrestore(&map->lock, irq);
+	}
 }
 
 /**
@@ -719,6 +817,8 @@ static void images_written(struct dm_sync_map *map, struct map_block **group,
 		if (!issued || mb->b.status)
 			flags |= (mb->flags & MAP_SET_WRITE ? MAP_SET : 0) |
 				 (mb->flags & MAP_CLEAR_WRITE ? MAP_CLEAR : 0);
+		else
+			__disk_has(mb, map->image[i]);
 		__set_flags(map, mb, flags);
 		spin_unlock_irqrestore(&map->lock, irq);
 	}

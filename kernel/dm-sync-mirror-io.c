@@ -275,6 +275,8 @@ static bool flush_done(struct dm_sync_io *io, blk_status_t *status)
 	}
 	if (*status) {
 		atomic64_inc(&m->source_errors);
+		if (m->is_clone)
+			dm_sync_clone_unflushed(m, true);
 		dm_sync_break_flush(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
 	} else if (io->replicated) {
 		dm_sync_activity_flush_end(m->activity, io->flush);
@@ -861,6 +863,8 @@ static int map_read(struct dm_sync_io *io, struct bio *bio)
 	account_start(io->mirror, false);
 	if (unlikely(READ_ONCE(io->mirror->redirect)))
 		map_redirected_read(io, bio);
+	if (unlikely(READ_ONCE(io->mirror->clone.on_access)))
+		dm_sync_clone_touched(io->mirror, io->sector, io->sector + io->sectors - 1);
 	return DM_MAPIO_REMAPPED;
 }
 

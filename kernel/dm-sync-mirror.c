@@ -35,6 +35,7 @@ static void mirror_release(struct dm_sync_pair *pair)
 {
 	struct dm_sync_mirror *m = to_mirror(pair);
 
+	cancel_work_sync(&m->clone.work);
 	mirror_free_queues(m);
 	dm_sync_mirror_unload(m);
 	dm_sync_resync_free(m);
@@ -294,9 +295,13 @@ void dm_sync_mirror_identify(struct dm_sync_mirror *m, const u8 *uuid)
  * What it reports of itself.  All of this under pair->lock.
  *--------------------------------------------------------------*/
 
+/* What is still to be copied; when a pair was cut off, what a resync would copy. */
 static u64 marked_regions(struct dm_sync_mirror *m)
 {
-	if (m->is_clone)
+	u8 state = m->pair.state.copy_state;
+	bool cut = state == DM_SYNC_COPY_STATE_FRACTURED || state == DM_SYNC_COPY_STATE_SPLIT;
+
+	if (m->is_clone && (!cut || m->redirect))
 		return dm_sync_map_count(m->uncopied_map);
 	return min(dm_sync_map_count(m->source_map) + dm_sync_map_count(m->replica_map),
 		   m->nr_regions);

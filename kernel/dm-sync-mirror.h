@@ -50,6 +50,8 @@ struct dm_sync_mirror;
  * struct dm_sync_slot - one place of the background copy
  * @pass: the pass it belongs to; a piece may outlive its pass
  * @is_part: of a region that is larger than a piece
+ * @copying: it has its range, and I/O of it may be under way
+ * @orphan: its range was taken away
  */
 struct dm_sync_slot {
 	struct dm_sync_mirror *mirror;
@@ -58,7 +60,7 @@ struct dm_sync_slot {
 	struct work_struct start;
 	u64 first, last;		/* regions of this piece */
 	u32 pass;
-	bool is_part, busy;
+	bool is_part, busy, copying, orphan;
 };
 
 /**
@@ -262,6 +264,7 @@ void dm_sync_commit_kick(struct dm_sync_mirror *m);
 int dm_sync_commit_maps(struct dm_sync_mirror *m, bool clears);
 int dm_sync_settle_sides(struct dm_sync_mirror *m);
 int dm_sync_flush_sides(struct dm_sync_mirror *m, bool replica);
+int dm_sync_flush_replica(struct dm_sync_mirror *m);
 void dm_sync_mark_unflushed(struct dm_sync_mirror *m);
 extern const struct dm_sync_activity_ops dm_sync_commit_ops;
 
@@ -300,6 +303,8 @@ extern struct workqueue_struct *dm_sync_demand_wq;
 void dm_sync_resync_init(struct dm_sync_mirror *m);
 void dm_sync_resync_start(struct dm_sync_mirror *m);
 int dm_sync_resync_stop(struct dm_sync_mirror *m);
+bool dm_sync_resync_waits_for(struct dm_sync_mirror *m, struct block_device *bdev);
+void dm_sync_resync_abandon(struct dm_sync_mirror *m);
 void dm_sync_resync_kick(struct dm_sync_mirror *m);
 void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio);
 int dm_sync_resync_probe(struct dm_sync_mirror *m);

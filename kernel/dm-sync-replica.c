@@ -21,7 +21,7 @@
  * no host write of the source overtakes it (rule S-read), and looks again when it has
  * it.  A write to one waits for its copy, and a read too with copy_on_access: see
  * dm-sync-clone-io.c.  A clone that was detached leaves a door that is a plain way
- * to the replica, if that is complete.
+ * to the replica, if that is complete; I/O that meets the change takes either way.
  *
  * The source door is named, not opened: it may be mounted, and device-mapper
  * opens devices exclusively.  A pair that goes leaves a door that refuses all
@@ -29,6 +29,7 @@
  * opened by the door for itself, and stay open as long as it is there.  An image
  * may have several doors, a mirror one.
  */
+#include "dm-sync-clone-cut.h"
 #include "dm-sync-mirror.h"
 #include "dm-sync-store.h"
 
@@ -57,8 +58,8 @@ struct door_io {
 	struct replica_door *door;
 	struct dm_sync_mirror *mirror;
 	struct dm_sync_range range;	/* of a read of the source */
-	sector_t sector, last;		/* of a clone's: within one region */
-	bool counted, ranged, write;
+	sector_t sector, last;		/* of a clone's: of one region, or whole ones */
+	bool counted, ranged, write, cover;
 };
 
 static struct door_io *door_io_of(struct bio *bio)
@@ -110,6 +111,31 @@ static bool door_mark(struct dm_sync_mirror *m, struct bio *bio)
 	return false;
 }
 
+static struct bio *bio_of_door(struct door_io *io)
+{
+	return dm_bio_from_per_bio_data(io, sizeof(*io));
+}
+
+static void range_granted(struct dm_sync_range *r)
+{
+	struct door_io *io = container_of(r, struct door_io, range);
+
+	dm_sync_clone_read_ready(io->mirror, bio_of_door(io));
+}
+
+/* A write of whole regions, with its marks durable: see the head of dm-sync-clone-io.c. */
+static int cover(struct door_io *io)
+{
+	struct dm_sync_mirror *m = io->mirror;
+
+	io->range.start = io->sector;
+	io->range.last = io->last;
+	io->range.granted = range_granted;
+	io->ranged = true;
+	return dm_sync_range_lock(m->ranges, &io->range) ? DM_MAPIO_REMAPPED :
+							   DM_MAPIO_SUBMITTED;
+}
+
 /**
  * dm_sync_door_marked - the marks of a group of replica writes are durable
  * @m: the mirror
@@ -127,7 +153,8 @@ void dm_sync_door_marked(struct dm_sync_mirror *m, int error)
 		if (error) {
 			bio->bi_status = errno_to_blk_status(error);
 			bio_endio(bio);
-		} else {
+		} else if (!door_io_of(bio)->cover ||
+			   cover(door_io_of(bio)) == DM_MAPIO_REMAPPED) {
 			dm_submit_bio_remap(bio, NULL);
 		}
 	}
@@ -137,9 +164,17 @@ void dm_sync_door_marked(struct dm_sync_mirror *m, int error)
  * I/O of a clone's
  *--------------------------------------------------------------*/
 
-static struct bio *bio_of_door(struct door_io *io)
+/* What I/O of a door holds, given back. */
+static void door_io_end(struct door_io *io)
 {
-	return dm_bio_from_per_bio_data(io, sizeof(*io));
+	if (io->ranged) {
+		io->ranged = false;
+		dm_sync_range_unlock(io->mirror->ranges, &io->range);
+	}
+	if (io->counted) {
+		io->counted = false;
+		door_leave(io->mirror);
+	}
 }
 
 /*
@@ -161,25 +196,29 @@ static int read_source(struct door_io *io, struct bio *bio)
 	return DM_MAPIO_REMAPPED;
 }
 
-static void read_granted(struct dm_sync_range *r)
-{
-	struct door_io *io = container_of(r, struct door_io, range);
-
-	dm_sync_clone_read_ready(io->mirror, bio_of_door(io));
-}
-
 /**
- * dm_sync_clone_door_read - a read of the replica door has its range at last
+ * dm_sync_clone_door_read - I/O of the replica door has its range at last
  * @m: the clone
- * @bio: the read
+ * @bio: a read, or a write of whole regions
  *
  * Context: may sleep.
  */
 void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio)
 {
-	bool refused = read_source(door_io_of(bio), bio) == DM_MAPIO_KILL;
+	struct door_io *io = door_io_of(bio);
+	int mapped = io->cover ? DM_MAPIO_REMAPPED : read_source(io, bio);
 
-	dm_sync_clone_door_go(m, bio, refused ? -EIO : 0);
+	dm_sync_clone_door_go(m, bio, mapped == DM_MAPIO_KILL ? -EIO : 0);
+}
+
+static int clone_read_source(struct door_io *io, struct bio *bio)
+{
+	io->range.start = io->sector;
+	io->range.last = io->last;
+	io->range.granted = range_granted;
+	io->ranged = true;
+	return dm_sync_range_lock(io->mirror->ranges, &io->range) ? read_source(io, bio) :
+								    DM_MAPIO_SUBMITTED;
 }
 
 static int clone_read(struct door_io *io, struct bio *bio)
@@ -190,39 +229,68 @@ static int clone_read(struct door_io *io, struct bio *bio)
 	if (READ_ONCE(m->redirect) ||
 	    !dm_sync_map_test(m->uncopied_map, dm_sync_region_of(m, io->sector)))
 		return DM_MAPIO_REMAPPED;
-	if (m->pair.state.methodology == DM_SYNC_COPY_METHODOLOGY_COPY_ON_ACCESS &&
-	    m->pair.state.copy_state == DM_SYNC_COPY_STATE_UNSYNCHRONIZED) {
+	if (READ_ONCE(m->clone.on_access)) {
 		dm_sync_clone_demand_door(m, bio);
 		return DM_MAPIO_SUBMITTED;
 	}
-	io->range.start = io->sector;
-	io->range.last = io->last;
-	io->range.granted = read_granted;
-	io->ranged = true;
-	return dm_sync_range_lock(m->ranges, &io->range) ? read_source(io, bio) :
-							   DM_MAPIO_SUBMITTED;
+	return clone_read_source(io, bio);
 }
 
 static int clone_write(struct door_io *io, struct bio *bio)
 {
 	struct dm_sync_mirror *m = io->mirror;
-	u64 region = dm_sync_region_of(m, io->sector);
+	u64 first = dm_sync_region_of(m, io->sector), last = dm_sync_region_of(m, io->last);
+	bool uncopied = dm_sync_clone_uncopied(m, first, last);
 
-	if (dm_sync_map_test(m->uncopied_map, region) ||
-	    dm_sync_clone_must_wait(m, region, region)) {
+	if (uncopied && !(bio->bi_opf & REQ_FUA) &&
+	    dm_sync_clone_whole(io->sector, io->last, m->region_shift, m->sectors)) {
+		io->cover = true;
+		return door_mark(m, bio) ? cover(io) : DM_MAPIO_SUBMITTED;
+	}
+	if (uncopied || dm_sync_clone_must_wait(m, first, last)) {
 		dm_sync_clone_demand_door(m, bio);
 		return DM_MAPIO_SUBMITTED;
 	}
 	return door_mark(m, bio) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 }
 
-/* Past the detach: the replica is a device of its own. */
-static int detached_map(struct replica_door *d, struct dm_target *ti, struct bio *bio)
+/* What covered regions needs more than the replica's flush to be found again. */
+static int clone_flush(struct door_io *io, struct bio *bio)
 {
-	if (dm_sync_map_count(d->mirror->uncopied_map))
+	struct dm_sync_clone *cl = &io->mirror->clone;
+
+	if (!(bio->bi_opf & REQ_PREFLUSH) ||
+	    atomic_read(&cl->covers) == READ_ONCE(cl->covers_durable))
+		return DM_MAPIO_REMAPPED;
+	dm_sync_clone_demand_flush(io->mirror, bio);
+	return DM_MAPIO_SUBMITTED;
+}
+
+/*
+ * Only reads and writes are cut at regions by device-mapper.  Of long zeroes and
+ * discards it is whole regions of one extent at a time, or the part of one.
+ */
+static void cut_at_regions(struct door_io *io, struct bio *bio)
+{
+	struct dm_sync_mirror *m = io->mirror;
+	u64 sectors = dm_sync_clone_cut(io->sector, bio_sectors(bio), m->region_shift,
+					m->extent_shift);
+
+	if (sectors == bio_sectors(bio))
+		return;
+	dm_accept_partial_bio(bio, sectors);
+	io->last = io->sector + sectors - 1;
+}
+
+/*
+ * Not let in.  Past a detach the replica is a device of its own, if it is whole; who
+ * found the door closed by that came too late to ask the pair.
+ */
+static int not_let_in(struct dm_sync_mirror *m)
+{
+	smp_rmb();	/* the access was taken away after passthrough was set */
+	if (!READ_ONCE(m->passthrough) || dm_sync_map_count(m->uncopied_map))
 		return DM_MAPIO_KILL;
-	bio_set_dev(bio, d->replica->bdev);
-	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	return DM_MAPIO_REMAPPED;
 }
 
@@ -232,14 +300,14 @@ static int clone_go(struct door_io *io, struct bio *bio)
 
 	io->counted = door_enter(m, io->write);
 	if (!io->counted)
-		return DM_MAPIO_KILL;
+		return not_let_in(m);
 	if (READ_ONCE(m->clone.door_holding)) {
 		io->counted = false;
 		door_leave(m);
 		return dm_sync_clone_park(m, bio) ? DM_MAPIO_SUBMITTED : clone_go(io, bio);
 	}
 	if (!bio_sectors(bio))
-		return DM_MAPIO_REMAPPED;
+		return clone_flush(io, bio);
 	return io->write ? clone_write(io, bio) : clone_read(io, bio);
 }
 
@@ -247,18 +315,22 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 {
 	struct door_io *io = door_io_of(bio);
 	struct dm_sync_mirror *m = d->mirror;
+	int r;
 
 	io->door = d;
 	io->mirror = m;
-	io->counted = io->ranged = false;
-	if (READ_ONCE(m->passthrough))
-		return detached_map(d, ti, bio);
+	io->counted = io->ranged = io->cover = false;
 	bio_set_dev(bio, d->replica->bdev);
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	io->write = op_is_write(bio_op(bio)) && bio_sectors(bio);
 	io->sector = bio->bi_iter.bi_sector;
 	io->last = io->sector + max(bio_sectors(bio), 1u) - 1;
-	return clone_go(io, bio);
+	if (io->write)
+		cut_at_regions(io, bio);
+	r = clone_go(io, bio);
+	if (r == DM_MAPIO_KILL)		/* then there is no end_io */
+		door_io_end(io);
+	return r;
 }
 
 /**
@@ -295,6 +367,13 @@ void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error)
 	}
 }
 
+/* What map would have given back to device-mapper. */
+static void door_mapped(struct dm_sync_mirror *m, struct bio *bio, int mapped)
+{
+	if (mapped != DM_MAPIO_SUBMITTED)
+		dm_sync_clone_door_go(m, bio, mapped == DM_MAPIO_KILL ? -EIO : 0);
+}
+
 /**
  * dm_sync_clone_door_again - the new point in time was taken: I/O begins anew
  * @m: the clone
@@ -304,14 +383,19 @@ void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error)
  */
 void dm_sync_clone_door_again(struct dm_sync_mirror *m, struct bio *bio)
 {
-	switch (clone_go(door_io_of(bio), bio)) {
-	case DM_MAPIO_REMAPPED:
-		dm_submit_bio_remap(bio, NULL);
-		break;
-	case DM_MAPIO_KILL:
-		dm_sync_clone_door_go(m, bio, -EIO);
-		break;
-	}
+	door_mapped(m, bio, clone_go(door_io_of(bio), bio));
+}
+
+/**
+ * dm_sync_clone_door_source - what a read asked for could not be copied
+ * @m: the clone
+ * @bio: the read; the source serves it
+ *
+ * Context: may sleep.
+ */
+void dm_sync_clone_door_source(struct dm_sync_mirror *m, struct bio *bio)
+{
+	door_mapped(m, bio, clone_read_source(door_io_of(bio), bio));
 }
 
 /*----------------------------------------------------------------
@@ -325,7 +409,7 @@ static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *
 	bool write = op_is_write(bio_op(bio));
 
 	io->mirror = m;
-	io->ranged = false;
+	io->ranged = io->cover = false;
 	io->counted = door_enter(m, write && bio_sectors(bio));
 	if (!io->counted)
 		return DM_MAPIO_KILL;
@@ -338,18 +422,19 @@ static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *
 	return DM_MAPIO_SUBMITTED;
 }
 
-static int mirror_end_io(struct bio *bio)
+static int mirror_end_io(struct bio *bio, blk_status_t error)
 {
 	struct door_io *io = door_io_of(bio);
 
-	if (io->ranged) {
-		io->ranged = false;
-		dm_sync_range_unlock(io->mirror->ranges, &io->range);
+	if (io->cover && io->ranged && !error)
+		dm_sync_clone_covered(io->mirror, io->sector, io->last);
+	/* What it should have saved may be the copy's as well as the host's. */
+	if (unlikely(error) && io->counted && io->mirror->is_clone &&
+	    (bio->bi_opf & REQ_PREFLUSH)) {
+		dm_sync_clone_unflushed(io->mirror, false);
+		dm_sync_break(io->mirror, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
 	}
-	if (io->counted) {
-		io->counted = false;
-		door_leave(io->mirror);
-	}
+	door_io_end(io);
 	return DM_ENDIO_DONE;
 }
 
@@ -370,7 +455,7 @@ static int replica_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 {
 	struct replica_door *d = ti->private;
 
-	return d->mirror ? mirror_end_io(bio) : dm_sync_image_end_io(bio, error);
+	return d->mirror ? mirror_end_io(bio, *error) : dm_sync_image_end_io(bio, error);
 }
 
 /*----------------------------------------------------------------
@@ -487,14 +572,19 @@ static int open_devices(struct dm_target *ti, struct replica_door *d)
 	return 0;
 }
 
-/* Zeroes can be written into a slot only as the store can; a discard becomes that. */
+/*
+ * Zeroes can be written into a slot only as the store can; a discard becomes that.  The
+ * replica of a clone is a device of its own, and gets both as they are.
+ */
 static void set_limits(struct dm_target *ti, struct replica_door *d)
 {
-	bool zeroes = !d->mirror && bdev_write_zeroes_sectors(d->image.store);
+	bool takes = !d->mirror || d->mirror->is_clone;
+	bool zeroes = takes && bdev_write_zeroes_sectors(d->replica->bdev);
 
 	ti->num_flush_bios = 1;
 	ti->num_write_zeroes_bios = zeroes;
-	ti->num_discard_bios = zeroes && bdev_max_discard_sectors(d->image.store);
+	ti->num_discard_bios = takes && (zeroes || d->mirror) &&
+			       bdev_max_discard_sectors(d->replica->bdev);
 	ti->per_io_data_size = d->mirror ? sizeof(struct door_io) : dm_sync_image_io_size();
 	ti->accounts_remapped_io = true;
 }
@@ -612,8 +702,11 @@ static int replica_iterate(struct dm_target *ti, iterate_devices_callout_fn fn, 
 	struct replica_door *d = ti->private;
 	int r;
 
-	if (d->mirror)
-		return fn(ti, d->replica, 0, ti->len, data);
+	if (d->mirror) {
+		r = fn(ti, d->replica, 0, ti->len, data);
+		/* A clone's reads may be the source's. */
+		return r || !d->source ? r : fn(ti, d->source, 0, ti->len, data);
+	}
 	/* The store may be smaller than the image; what counts is what it demands. */
 	r = fn(ti, d->replica, 0, 1u << d->image.image->store->chunk_shift, data);
 	return r ?: fn(ti, d->source, 0, ti->len, data);

@@ -63,6 +63,17 @@ static void request_free(struct kref *ref)
 	kfree(container_of(ref, struct dm_sync_request, ref));
 }
 
+/*
+ * Who asked for a restore must not read the old source any more, and who asked for a
+ * new point in time must not write into it.
+ */
+static bool is_a_moment(struct dm_sync_mirror *m, u32 operation)
+{
+	return operation == DM_SYNC_OPERATION_RESTORE ||
+	       (m->is_clone && (operation == DM_SYNC_OPERATION_RESYNC ||
+				operation == DM_SYNC_OPERATION_ACTIVATE));
+}
+
 static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 {
 	struct dm_sync_change c = { .operation = req->operation, .force = req->force };
@@ -85,8 +96,7 @@ static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 	if (verdict == DM_SYNC_ADMIT_OK)
 		dm_sync_publish(&m->pair, &c.during, DM_SYNC_EVENT_CAUSE_OPERATION,
 				req->operation, DM_SYNC_REASON_NONE);
-	/* Who asked for a restore must not read the old source any more. */
-	if (verdict != DM_SYNC_ADMIT_OK || req->operation != DM_SYNC_OPERATION_RESTORE)
+	if (verdict != DM_SYNC_ADMIT_OK || !is_a_moment(m, req->operation))
 		complete(&req->accepted);
 	if (verdict != DM_SYNC_ADMIT_OK)
 		return;
@@ -95,9 +105,11 @@ static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 		dm_sync_take_back(m, &c);
 	if (r && m->is_clone)
 		dm_sync_clone_turn(m);
-	if (req->operation == DM_SYNC_OPERATION_RESTORE) {
+	if (is_a_moment(m, req->operation)) {
 		req->result = r;
-		req->why = r ? "the restore could not be begun" : NULL;
+		req->why = !r ? NULL : req->operation == DM_SYNC_OPERATION_RESTORE ?
+			   "the restore could not be begun" :
+			   "the point in time could not be taken";
 		complete(&req->accepted);
 	}
 }

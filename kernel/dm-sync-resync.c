@@ -191,14 +191,31 @@ static void piece_skip(struct dm_sync_slot *slot)
 	spin_unlock_irq(&rs->lock);
 }
 
+/*
+ * Nobody may copy over a region of a clone that its replica owns by now, or begin to
+ * copy for an image that was given up while it waited.
+ */
+static bool piece_is_due(struct dm_sync_slot *slot)
+{
+	struct dm_sync_mirror *m = slot->mirror;
+	struct dm_sync_resync *rs = &m->resync;
+	bool due;
+
+	spin_lock_irq(&rs->lock);
+	due = !m->is_clone ||
+	      (slot->pass == rs->pass &&
+	       dm_sync_map_next_clear(m->copy_map, slot->first, slot->last + 1) > slot->last);
+	slot->copying = due;
+	spin_unlock_irq(&rs->lock);
+	return due;
+}
+
 static void piece_start(struct work_struct *work)
 {
 	struct dm_sync_slot *slot = container_of(work, struct dm_sync_slot, start);
 	struct dm_sync_mirror *m = slot->mirror;
 
-	/* Nobody may copy over a region of a clone that its replica owns by now. */
-	if (m->is_clone &&
-	    dm_sync_map_next_clear(m->copy_map, slot->first, slot->last + 1) <= slot->last) {
+	if (!piece_is_due(slot)) {
 		piece_skip(slot);
 		return;
 	}
@@ -294,7 +311,7 @@ static void piece_done(struct dm_sync_copy *job)
 	struct dm_sync_slot *slot = container_of(job, struct dm_sync_slot, job);
 	struct dm_sync_mirror *m = slot->mirror;
 	struct dm_sync_resync *rs = &m->resync;
-	bool checkpoint;
+	bool checkpoint, orphan;
 
 	trace_dm_sync_copy_end(m->pair.id, job, restoring(m));
 	spin_lock_irq(&rs->lock);
@@ -309,9 +326,12 @@ static void piece_done(struct dm_sync_copy *job)
 	checkpoint = rs->uncommitted >= CHECKPOINT_BYTES;
 	if (checkpoint)
 		rs->uncommitted = 0;
+	orphan = slot->orphan;
+	slot->copying = slot->orphan = false;
 	spin_unlock_irq(&rs->lock);
 
-	dm_sync_range_unlock(m->ranges, &slot->range);
+	if (!orphan)
+		dm_sync_range_unlock(m->ranges, &slot->range);
 	if (checkpoint)
 		queue_work(m->io_wq, &rs->checkpoint);
 	report_progress(m);
@@ -484,6 +504,60 @@ int dm_sync_resync_stop(struct dm_sync_mirror *m)
 }
 
 /**
+ * dm_sync_resync_waits_for - does a piece stand at this device
+ * @m: the mirror
+ * @bdev: the device
+ *
+ * Context: any.
+ */
+bool dm_sync_resync_waits_for(struct dm_sync_mirror *m, struct block_device *bdev)
+{
+	struct dm_sync_slot *slot = m->resync.slot;
+	unsigned int i;
+
+	for (i = 0; i < DM_SYNC_SLOTS; i++)
+		if (READ_ONCE(slot[i].copying) && dm_sync_copy_waits_for(&slot[i].job) == bdev)
+			return true;
+	return false;
+}
+
+static struct dm_sync_slot *next_orphan(struct dm_sync_resync *rs)
+{
+	struct dm_sync_slot *slot, *end = rs->slot + DM_SYNC_SLOTS;
+
+	spin_lock_irq(&rs->lock);
+	for (slot = rs->slot; slot < end; slot++)
+		if (slot->copying && !slot->orphan)
+			break;
+	if (slot < end)
+		slot->orphan = true;
+	spin_unlock_irq(&rs->lock);
+	return slot < end ? slot : NULL;
+}
+
+/**
+ * dm_sync_resync_abandon - what is copied is of no use any more: hold up nobody
+ * @m: the clone
+ *
+ * Ends the pass and takes the ranges from pieces that are under way.  They may still
+ * write; so no copy is to begin before dm_sync_resync_stop() has seen them end.
+ *
+ * Context: the conductor, who alone starts passes; so no slot is used again meanwhile.
+ */
+void dm_sync_resync_abandon(struct dm_sync_mirror *m)
+{
+	struct dm_sync_resync *rs = &m->resync;
+	struct dm_sync_slot *slot;
+
+	spin_lock_irq(&rs->lock);
+	rs->running = false;
+	rs->pass++;
+	spin_unlock_irq(&rs->lock);
+	while ((slot = next_orphan(rs)))
+		dm_sync_range_unlock(m->ranges, &slot->range);
+}
+
+/**
  * dm_sync_resync_kick - a setting changed: ask the pace again
  * @m: the mirror
  *
@@ -617,12 +691,24 @@ void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio)
 	queue_work(dm_sync_demand_wq, &rs->demand_work);
 }
 
+/*
+ * Where to try.  Of a clone it is a region that the replica owns: none is copied there,
+ * and its door is shut, so what was read and is written back is not older than what is there.
+ */
+static u64 probe_region(struct dm_sync_mirror *m)
+{
+	if (!m->is_clone)
+		return dm_sync_map_next(m->copy_map, 0);
+	return m->redirect ? 0 : dm_sync_map_next_clear(m->uncopied_map, 0, m->nr_regions);
+}
+
 /**
  * dm_sync_resync_probe - does the replica take writes again?
  * @m: the mirror, Broken
  *
  * Reads a block of a marked region from the replica, writes it back unchanged
- * and flushes: the last consistent image there is not touched.
+ * and flushes: the last consistent image there is not touched.  Of a clone it is a
+ * region that the replica owns; where there is none yet, a flush is all that is tried.
  *
  * A replica that does not answer is waited for DM_SYNC_DRAIN_SECONDS, and asked
  * again only when it has answered.
@@ -632,13 +718,13 @@ void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio)
  */
 int dm_sync_resync_probe(struct dm_sync_mirror *m)
 {
-	u64 region = dm_sync_map_next(m->copy_map, 0);
+	u64 region = probe_region(m);
 	struct dm_sync_resync *rs = &m->resync;
 	struct dm_sync_waited_copy *c = rs->probe;
 	sector_t start;
 
-	if (m->is_clone)
-		return dm_sync_clone_probe(m);
+	if (m->is_clone && atomic_read(&m->door_users))
+		return -EBUSY;		/* a host's write is still under way */
 	if (rs->probe_busy && !try_wait_for_completion(&c->done))
 		return -ETIMEDOUT;
 	rs->probe_busy = false;
@@ -653,7 +739,7 @@ int dm_sync_resync_probe(struct dm_sync_mirror *m)
 		if (c->job.read_error || c->job.write_error)
 			return -EIO;
 	}
-	return dm_sync_flush_sides(m, true);
+	return m->is_clone ? dm_sync_clone_probe(m) : dm_sync_flush_sides(m, true);
 }
 
 /**

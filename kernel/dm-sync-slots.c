@@ -146,7 +146,7 @@ bool dm_sync_slots_in_use(const struct dm_sync_slots *s, u32 slot)
  * @s: the slots
  * @slot: the slot, of whatever number
  *
- * Context: the committer, before the first dm_sync_slots_alloc().
+ * Context: the committer.
  * Return: false when there is no such slot or it is in use already.
  */
 bool dm_sync_slots_take(struct dm_sync_slots *s, u32 slot)
@@ -269,6 +269,24 @@ void dm_sync_slots_free(struct dm_sync_slots *s, u32 slot)
 		hold_back(s, i);
 	else
 		clear_slot(s, slot);
+}
+
+/**
+ * dm_sync_slots_shun - hand out no slot of a block, until one of it is freed
+ * @s: the slots
+ * @slot: one of the block, in use; it stays so
+ *
+ * For a block that cannot be read. What is free of it counts as used from now on.
+ *
+ * Context: the committer.
+ */
+void dm_sync_slots_shun(struct dm_sync_slots *s, u32 slot)
+{
+	u32 block = slot / BLOCK_SLOTS;
+	u32 at = block * BLOCK_SLOTS, end = at + block_slots(s, block);
+
+	for (; at < end; at++)
+		dm_sync_slots_take(s, at);
 }
 
 /**

@@ -149,6 +149,7 @@ struct dm_sync_map;
 u32 dm_sync_map_nr_blocks(u64 nr_regions);
 struct dm_sync_map *dm_sync_map_create(struct dm_sync_meta *meta, u16 type,
 				       u32 first_nr, u64 epoch, u64 nr_regions);
+int dm_sync_map_keep_disk(struct dm_sync_map *map);
 void dm_sync_map_destroy(struct dm_sync_map *map);
 int dm_sync_map_format(struct dm_sync_map *map, bool full);
 int dm_sync_map_load(struct dm_sync_map *map, bool clean, u64 *lost);
@@ -158,6 +159,7 @@ bool dm_sync_map_set(struct dm_sync_map *map, u64 region);
 void dm_sync_map_set_range(struct dm_sync_map *map, u64 first, u64 last);
 void dm_sync_map_set_all(struct dm_sync_map *map);
 void dm_sync_map_clear(struct dm_sync_map *map, u64 region);
+void dm_sync_map_clear_range(struct dm_sync_map *map, u64 first, u64 last);
 void dm_sync_map_clear_all(struct dm_sync_map *map);
 void dm_sync_map_or(struct dm_sync_map *into, struct dm_sync_map *from);
 u64 dm_sync_map_next(struct dm_sync_map *map, u64 from);
@@ -166,6 +168,7 @@ u64 dm_sync_map_next_clear(struct dm_sync_map *map, u64 from, u64 limit);
 u64 dm_sync_map_count(struct dm_sync_map *map);
 bool dm_sync_map_is_durable(struct dm_sync_map *map, u64 first, u64 last);
 bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last);
+void dm_sync_map_revert_clears(struct dm_sync_map *map);
 bool dm_sync_map_needs_commit(struct dm_sync_map *map);
 int dm_sync_map_commit(struct dm_sync_map *map, bool clears,
 		       int (*flush)(void *context), void *context);
@@ -300,6 +303,7 @@ struct dm_sync_copy {
 int dm_sync_copy_module_init(void);
 void dm_sync_copy_module_exit(void);
 void dm_sync_copy_start(struct dm_sync_copy *job, struct workqueue_struct *wq);
+struct block_device *dm_sync_copy_waits_for(const struct dm_sync_copy *job);
 
 /*----------------------------------------------------------------
  * dm-sync-netlink.c, dm-sync-sysfs.c: interfaces

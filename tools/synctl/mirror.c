@@ -12,6 +12,7 @@
 #include "wait.h"
 
 #define REGION_MAX	(1ULL << 30)
+#define CLONE_REGION_MAX	(1ULL << 20)	/* a region of a clone is copied in one piece */
 
 static bool is_clone(const struct creation *c)
 {
@@ -212,7 +213,8 @@ static int pair_create(struct creation *c)
 		code = create_choose_name(c, given(args, OPT_NAME) ? args->value[OPT_NAME] :
 					  slash ? slash + 1 : c->source);
 	if (!code)
-		code = create_choose_region(c, OPT_REGION, REGION_MAX);
+		code = create_choose_region(c, OPT_REGION,
+					    is_clone(c) ? CLONE_REGION_MAX : REGION_MAX);
 	if (!code)
 		code = choose_options(c);
 	if (!code)

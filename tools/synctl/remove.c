@@ -27,8 +27,9 @@ struct replica_door {
 	struct devno source_door;
 };
 
-/* @stores: names of the source doors that have a store, which may hold no image */
+/* @stores: names of the source doors that have a store; @all: the pairs and images */
 struct doors {
+	const struct dms_list *all;
 	struct replica_door *list;
 	unsigned int count;
 	char (*stores)[128];
@@ -196,13 +197,18 @@ static bool means_pair(const struct dms_list *all, const char *word)
 	return false;
 }
 
-static bool is_store(const struct doors *doors, const char *name)
+static bool has_images(const struct doors *doors, const char *name)
 {
+	char store[DMS_NAME_MAX];
 	unsigned int i;
 
-	for (i = 0; i < doors->store_count; i++)
-		if (!strcmp(doors->stores[i], name))
+	for (i = 0; i < doors->all->count; i++) {
+		if (!HAS(&doors->all->pairs[i], IMAGE))
+			continue;
+		select_store(&doors->all->pairs[i], store, sizeof(store));
+		if (!strcmp(store, name))
 			return true;
+	}
 	return false;
 }
 
@@ -218,7 +224,7 @@ static int remove_named(struct args *args, const struct doors *doors, const char
 		code = remove_doors(args, doors, dev, NULL);
 	if (!code)
 		code = remove_device(args, name);
-	if (!code && is_store(doors, name) && !given(args, OPT_QUIET) &&
+	if (!code && has_images(doors, name) && !given(args, OPT_QUIET) &&
 	    !given(args, OPT_DRY_RUN))
 		fprintf(stderr, "synctl: %s: note: images stay in the store; `synctl snapshot "
 			"SOURCE STORE %s` brings them back\n", name, name);
@@ -333,8 +339,8 @@ static int remove_words(struct args *args, const struct dms_list *all,
 
 int cmd_remove(struct args *args)
 {
-	struct doors doors = { 0 };
 	struct dms_list all = { 0 };
+	struct doors doors = { .all = &all };
 	int code;
 	int err = 0;
 

@@ -126,6 +126,7 @@ struct page;
 /* memory: buffers of a block are aligned as kmalloc() aligns them */
 #define GFP_KERNEL		0
 #define GFP_NOIO		0
+#define GFP_ATOMIC		0
 #define __GFP_NOWARN		0
 #define __GFP_NORETRY		0
 static inline void *kzalloc(size_t size, int gfp)

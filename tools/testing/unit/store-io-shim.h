@@ -54,7 +54,6 @@ typedef struct { s64 counter; } atomic64_t;
 #define PAGE_SIZE		4096u
 #define offset_in_page(n)	((n) % PAGE_SIZE)
 #define GFP_NOWAIT		1
-#define __GFP_NOWARN		2
 #define BIO_POOL_SIZE		2
 
 struct page {

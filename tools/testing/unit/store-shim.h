@@ -5,7 +5,7 @@
  * The barriers are real ones, because the tests read with threads while another one writes.
  * A test may set shim_load, which is then called before each load that a reader makes: it can
  * let a writer go ahead there. It may set shim_fail_in to n to make the n-th allocation from
- * then on fail, once.
+ * then on fail, once, and a second try with the reserves as well.
  *
  * A test that plays a whole kernel has all this from kernel.h already.
  */
@@ -26,19 +26,24 @@ __attribute__((weak)) void (*shim_load)(void);	/* weak: one in the whole program
 
 #define GFP_KERNEL		0
 #define GFP_NOIO		0
+#define GFP_ATOMIC		1
+#define __GFP_NORETRY		0
+#define __GFP_NOWARN		0
 
 extern int shim_fail_in;
 
-static inline void *shim_alloc(size_t n, size_t size)
+static inline void *shim_alloc(size_t n, size_t size, int gfp)
 {
-	if (shim_fail_in && !--shim_fail_in)
-		return NULL;
-	return calloc(n, size);
+	static bool short_of_memory;
+
+	short_of_memory = (gfp & GFP_ATOMIC && short_of_memory) ||
+			  (shim_fail_in && !--shim_fail_in);
+	return short_of_memory ? NULL : calloc(n, size);
 }
 
-#define kzalloc(size, gfp)	shim_alloc(1, size)
-#define kcalloc(n, size, gfp)	shim_alloc(n, size)
-#define kvcalloc(n, size, gfp)	shim_alloc(n, size)
+#define kzalloc(size, gfp)	shim_alloc(1, size, gfp)
+#define kcalloc(n, size, gfp)	shim_alloc(n, size, gfp)
+#define kvcalloc(n, size, gfp)	shim_alloc(n, size, gfp)
 #define kfree(p)		free(p)
 #define kvfree(p)		free(p)
 

@@ -130,6 +130,48 @@ static void test_or(void)
 }
 
 /*----------------------------------------------------------------
+ * What the disk has
+ *--------------------------------------------------------------*/
+
+static int refuse(void *context)
+{
+	(void)context;
+	return -EIO;
+}
+
+static void test_disk(void)
+{
+	struct dm_sync_meta meta = { 0 };
+	struct dm_sync_map *map = new_map(&meta, BITS + 50);
+
+	eq(dm_sync_map_keep_disk(map), 0, "a map that keeps what the disk has");
+	dm_sync_map_set_all(map);
+	dm_sync_map_commit(map, false, NULL, NULL);
+	dm_sync_map_clear(map, 7);
+	ok(!dm_sync_map_clears_durable(map, 7, 7), "a region cleared in memory is not durable");
+	ok(!dm_sync_map_clears_durable(map, 3, 9), "nor is a range with it");
+	dm_sync_map_commit(map, true, NULL, NULL);
+	dm_sync_map_clear(map, 20);
+	ok(dm_sync_map_clears_durable(map, 7, 7), "one of a commit is, whatever came later");
+	ok(!dm_sync_map_clears_durable(map, 20, 20), "what came later is not");
+	dm_sync_map_clear(map, BITS + 49);
+	ok(!dm_sync_map_clears_durable(map, BITS, BITS + 49), "at the end of the last block");
+	eq(dm_sync_map_commit(map, true, refuse, NULL), -EIO, "a flush that fails");
+	ok(!dm_sync_map_clears_durable(map, 20, 20), "makes nothing durable");
+	dm_sync_map_revert_clears(map);
+	ok(dm_sync_map_test(map, 20) && dm_sync_map_test(map, BITS + 49),
+	   "what it did not save is marked again");
+	ok(!dm_sync_map_test(map, 7), "what was durable before is not");
+	eq(dm_sync_map_count(map), BITS + 49, "and it is counted");
+	dm_sync_map_clear(map, 8);
+	ok(!dm_sync_map_clears_durable(map, 7, 7), "while a mark is being set no clear is durable");
+	dm_sync_map_commit(map, true, NULL, NULL);
+	ok(dm_sync_map_clears_durable(map, 7, 8), "then they are");
+	ok(!dm_sync_map_needs_commit(map), "and nothing is left to do");
+	dm_sync_map_destroy(map);
+}
+
+/*----------------------------------------------------------------
  * Load
  *--------------------------------------------------------------*/
 
@@ -397,6 +439,7 @@ int main(void)
 	test_bits();
 	test_search();
 	test_or();
+	test_disk();
 	test_load();
 	test_commit();
 	test_crashes();

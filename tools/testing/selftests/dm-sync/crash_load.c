@@ -10,24 +10,29 @@
  *	  --batch N (8)      up to so many writes, then a flush
  *	  --fua PERCENT (20) of the batches are single writes with FUA
  *	  --max SECTORS (160) of a write
+ *	  --discard PERCENT (0) of the batches are single discards
  *	  --seed X
+ *	  --door LETTER (s)  who writes: the low byte of every sequence number
  *	  --mark NAME:DOOR   acknowledge by a mark "DOOR:lba:len:seq,..." in the log of
  *			     the dm-log-writes device NAME
  *	  --ack DEVICE       acknowledge in this disk: 64 bits a sector, the sequence
  *			     number that must not be lost any more
  *	crash_load check DEVICE --ack DEVICE
- *	crash_load compare DEVICE DEVICE [--meta DEVICE]
+ *	crash_load compare DEVICE DEVICE [--meta DEVICE] [--own LETTER]
  *
  * touch: one write of 4 KiB in every S sectors.
  *
  * A thread owns the stripes that it writes to until they are acknowledged, so
  * the sequence numbers of one sector grow in the order of its writes. An
  * acknowledgement is recorded after the flush returned and before anything is
- * written there again; so at every instant the record is a lower bound.
+ * written there again; so at every instant the record is a lower bound. A discard is
+ * announced before it is issued, by a mark "zDOOR:lba,len": from then on these sectors
+ * may be zeroes, until a write there is acknowledged.
  *
  * check: every sector of DEVICE is stamped and not older than acknowledged.
  * compare: both are equal, but for the regions that the metadata of the pair (not
- * active now) has marked. Exit 1, with the first findings, when not.
+ * active now) has marked, and for the sectors of the first that LETTER wrote.
+ * Exit 1, with the first findings, when not.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -52,10 +57,10 @@ struct write {
 static struct {
 	const char *path, *mark, *ack, *meta_path;
 	char *meta;
-	char door;
+	char door, own;
 	int fd, fd_fua, ack_fd;
 	uint64_t size, start, length, seed, batches, stride;
-	unsigned int threads, batch, fua, max;
+	unsigned int threads, batch, fua, max, discard;
 	double end;
 	pthread_mutex_t lock;
 	uint8_t *claimed;		/* stripes */
@@ -94,9 +99,9 @@ static uint64_t next_seq(void)
 	uint64_t now;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	now = t.tv_sec * 1000000000ull + t.tv_nsec;
+	now = ((t.tv_sec * 1000000000ull + t.tv_nsec) & ~0xffull) | (uint8_t)o.door;
 	pthread_mutex_lock(&o.lock);
-	now = now > o.last_seq ? now : o.last_seq + 1;
+	now = now > o.last_seq ? now : o.last_seq + 0x100;
 	o.last_seq = now;
 	pthread_mutex_unlock(&o.lock);
 	return now;
@@ -201,16 +206,37 @@ static void write_one(struct write *w, char *buf, bool fua)
 		    strerror(errno));
 }
 
+static void discard_one(struct write *w)
+{
+	uint64_t range[2] = { w->lba * SECTOR, w->sectors * SECTOR };
+	char text[96];
+
+	snprintf(text, sizeof(text), "mark z%c:%llx,%x", o.door, (unsigned long long)w->lba,
+		 w->sectors);
+	if (o.mark && dm_message(o.mark, text))
+		die("no mark in %s: %s", o.mark, strerror(errno));
+	w->seq = 0;
+	if (ioctl(o.fd, BLKDISCARD, range))
+		die("%s: discard at sector %llu: %s", o.path, (unsigned long long)w->lba,
+		    strerror(errno));
+}
+
 static void one_batch(uint64_t *state, char *buf, uint8_t owner)
 {
+	bool discard = chance(state) % 100 < o.discard;
 	bool fua = chance(state) % 100 < o.fua;
-	unsigned int i, nr = 0, want = fua ? 1 : 1 + chance(state) % o.batch;
+	unsigned int i, nr = 0, want = fua || discard ? 1 : 1 + chance(state) % o.batch;
 	struct write w[BATCH_MAX];
 
-	for (i = 0; i < want; i++)
-		if (draw_write(&w[nr], state, owner))
+	for (i = 0; i < want; i++) {
+		if (!draw_write(&w[nr], state, owner))
+			continue;
+		if (discard)
+			discard_one(&w[nr++]);
+		else
 			write_one(&w[nr++], buf, fua);
-	if (nr && !fua && fdatasync(o.fd))
+	}
+	if (nr && (discard || !fua) && fdatasync(o.fd))
 		die("%s: flush: %s", o.path, strerror(errno));
 	if (nr)
 		acknowledge(w, nr);
@@ -348,11 +374,11 @@ static void compare_piece(const char *a, const char *b, uint64_t lba, unsigned i
 	for (i = 0; i < nr; i++) {
 		if (!memcmp(a + i * SECTOR, b + i * SECTOR, SECTOR))
 			continue;
-		if (known_to_differ(lba + i)) {
+		if (known_to_differ(lba + i) ||
+		    (!stamp_check(a + i * SECTOR, lba + i, &sa) && (char)sa == o.own)) {
 			++*known;
 			continue;
 		}
-		stamp_check(a + i * SECTOR, lba + i, &sa);
 		stamp_check(b + i * SECTOR, lba + i, &sb);
 		if ((*bad)++ < FINDINGS)
 			printf("# sector %llu differs: %llu and %llu\n",
@@ -400,6 +426,8 @@ static void parse(int argc, char **argv)
 		{ "batch", required_argument, NULL, 'b' }, { "fua", required_argument, NULL, 'f' },
 		{ "max", required_argument, NULL, 'm' }, { "seed", required_argument, NULL, 'x' },
 		{ "mark", required_argument, NULL, 'k' }, { "ack", required_argument, NULL, 'c' },
+		{ "own", required_argument, NULL, 'o' }, { "door", required_argument, NULL, 'D' },
+		{ "discard", required_argument, NULL, 'd' },
 		{ "meta", required_argument, NULL, 'M' }, { "stride", required_argument, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -415,6 +443,9 @@ static void parse(int argc, char **argv)
 		case 'b': o.batch = number(optarg); break;
 		case 'f': o.fua = number(optarg); break;
 		case 'm': o.max = number(optarg); break;
+		case 'd': o.discard = number(optarg); break;
+		case 'D': o.door = *optarg; break;
+		case 'o': o.own = *optarg; break;
 		case 'x': o.seed = number(optarg); break;
 		case 'c': o.ack = optarg; break;
 		case 'S': o.stride = number(optarg); break;

@@ -1,0 +1,249 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# clone_crash.sh - power cuts at every point of a recorded life of a clone
+#
+# Rules C, SC and S-invalid. Source, replica and metadata lie on one dm-log-writes device.
+# The clone is copied under load and used through both doors, refreshed, cut off, aborted,
+# restored from, loses its image because the replica fails; a temporary one ends by itself.
+# Then crash_images builds what a power cut would have left and takes the clone up: its
+# replica is, at once and when the copy has ended, what the source was at the point in
+# time, with the writes that its own door acknowledged; the source has lost nothing.
+#
+# DM_SYNC_CRASH_SECONDS=S: time for the replay (default 60; a part of the points is drawn
+# by chance when they do not fit); 0: all points, however long it takes.
+# DM_SYNC_CRASH_SEED=N: other workload, other draws.
+
+# shellcheck disable=SC2154 # D0...
+. "$(dirname "$0")/lib.sh"
+. "$here/crash.inc"
+need_program crash_load crash_images
+need_target log-writes delay
+
+REPLICA=4096
+META=8192
+META_N=512
+SLOW=524288			# bytes a second, to have time for something during a copy
+
+# clone OPTION...
+clone()
+{
+	table v "0 $N sync clone $(dev s) $(dev r) $(dev m) $UNIT $# $*"
+	V=$(dev v)
+	replica_door d v
+}
+
+own_writes()
+{
+	load r "$(dev d)" --threads 2 "$@"
+}
+
+fast()
+{
+	msg v set rate 0
+}
+
+_over()
+{
+	case $(f v copy_state)/$(f v progress_status) in
+	Unsynchronized/*|*ing)	return 1 ;;
+	esac
+}
+
+over()
+{
+	fast
+	until_true 60 _over || fail "the copy does not end: $(dmsetup status "${P}v")"
+}
+
+# A new point in time, under load, which goes on.
+refreshed()
+{
+	msg v set rate $SLOW
+	load_while --batches "${1:-20}"
+	mark taking:r
+	msg v resync
+	wait_state v Unsynchronized
+	as_taken r "$(dev d)"
+	mark promised:r
+}
+
+stack()
+{
+	log_over $((META + META_N)) "$(late $REPLICA 4096 12)" "$(late $META $META_N 4)"
+	slice s "$(dev log)" $N
+	slice r "$(dev log)" $N $REPLICA
+	slice m "$(dev log)" $META_N $META
+	blank "$(dev m)"
+	crash_load fill "$(dev s)"
+	mark begin
+	mark taking:r
+	as_taken r "$(dev s)"
+}
+
+unstack()
+{
+	mark removing
+	remove d v
+	mark removed
+	remove m r s log base
+}
+
+first_copy()
+{
+	clone methodology:copy_on_write rate:$SLOW
+	mark promised:r
+	mark created
+	load_while --batches 20
+	own_writes --batches 8
+	load_stop
+	over
+	load s "$V" --batches 6
+	own_writes --batches 4
+}
+
+refresh_and_cut()
+{
+	refreshed
+	own_writes --batches 4
+	load_stop
+	over
+	msg v fracture
+	wait_state v Fractured
+	load s "$V" --batches 6
+	own_writes --batches 4
+	refreshed
+	load_stop
+}
+
+suspend_and_abort()
+{
+	over
+	refreshed 30
+	msg v suspend
+	wait_state v Suspended
+	mark suspended
+	msg v resume
+	load_stop
+	over
+	refreshed
+	mark void:r
+	msg v abort
+	wait_state v Aborted
+	load_stop
+	load s "$V" --batches 4
+	refreshed
+	load_stop
+	over
+}
+
+restored()
+{
+	load s "$V" --batches 8
+	own_writes --batches 6
+	dd if="$(dev d)" of="$TMP/want" bs=64k iflag=direct status=none
+	msg v set rate $SLOW
+	mark restore:r
+	msg v restore
+	until_true 30 _looks_like "$V" "$TMP/want" || fail "the source is not the replica's"
+	mark restoring:r
+	load_while --batches 16
+	load_stop
+	over
+	mark restored:r
+	load s "$V" --batches 6
+	own_writes --batches 4
+}
+
+replica_table()
+{
+	dmsetup suspend --noflush --nolockfs "${P}r"
+	echo "$1" | dmsetup load "${P}r"
+	dmsetup resume "${P}r"
+}
+
+# What the image still needs cannot be copied: it is given up, and the source goes on.
+lost()
+{
+	refreshed 4
+	load_stop
+	mark failing
+	replica_table "0 $N error"
+	load s "$V" --batches 8
+	wait_state v Broken
+	mark dropped:r
+	load s "$V" --batches 6
+	replica_table "0 $N linear $(dev log) $REPLICA"
+	refreshed
+	load_stop
+	mark room
+	over
+}
+
+# points OPTION...
+points()
+{
+	crash_images clone --log "$D1" --work "$D2" --source "0:$N" --replica "$REPLICA:$N" \
+		--meta "$META:$META_N" --unit $UNIT --refs "$REFS" \
+		--options "${OPTIONS-1 methodology:copy_on_write}" "$@"
+}
+
+# replay SHARE_OF_TIME: in percent
+replay()
+{
+	if [ "$SECONDS_MAX" -eq 0 ]; then
+		points --between 100 --seed "$SEED"
+	else
+		points --seconds $((SECONDS_MAX * $1 / 100)) --seed "$SEED"
+	fi
+}
+
+# The uncopied map is type 9.
+t_a_power_cut_at_every_point_leaves_the_clone_what_it_is_to_be()
+{
+	stack
+	first_copy
+	refresh_and_cut
+	suspend_and_abort
+	restored
+	lost
+	unstack
+	replay 100
+	control points "from after its point in time" lose:9
+	control points "replica.*: sector" late
+	control points "source.*older than acknowledged" lie
+}
+
+_passes_through()
+{
+	dmsetup status "${P}v" | grep -q passthrough
+}
+
+t_a_temporary_clone_ends_by_itself_and_its_replica_stays()
+{
+	OPTIONS="2 methodology:copy_on_write copy_type:unassoc"
+	stack
+	clone methodology:copy_on_write copy_type:unassoc rate:$SLOW
+	mark promised:r
+	mark created
+	load_while --batches 16
+	own_writes --batches 6
+	load_stop
+	fast
+	until_true 60 _passes_through || fail "it does not end: $(dmsetup status "${P}v")"
+	mark ended
+	load s "$V" --batches 6
+	own_writes --batches 6
+	unstack
+	replay 30
+}
+
+memory data 5
+D0=$LOOP
+memory log 128
+D1=$LOOP
+memory work 5
+D2=$LOOP
+echo "# seed $SEED"
+run_tests t_a_power_cut_at_every_point_leaves_the_clone_what_it_is_to_be \
+	t_a_temporary_clone_ends_by_itself_and_its_replica_stays
