@@ -79,7 +79,8 @@
  * @job: what it waits for
  * @range: of chunks from @at on
  * @locked: last chunk of @range
- * @chunk, @nr: the run that is being saved
+ * @chunk: first of the run that is being saved
+ * @nr: how many they are
  * @reading: chunk of the run that is being read now
  * @read_nr: how many are: all, or one
  * @status: of the read
@@ -111,6 +112,7 @@ struct cow_io {
  * @bad: which of its chunks the source could not give
  * @io: the write, until @done
  * @job: to give the memory back when the write is gone
+ * @store: whose that is
  */
 struct cow_save {
 	struct dm_sync_save save;

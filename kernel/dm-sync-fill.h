@@ -16,7 +16,8 @@
 /**
  * struct dm_sync_fill - what was taken lately
  * @begin: of the present window, ms; nothing was counted yet while @counting is false
- * @now, @before: slots taken in this window, and in the one before
+ * @now: slots taken in this window
+ * @before: in the one before
  * @counting: something was taken once
  * @whole: there was a window before this one
  */
