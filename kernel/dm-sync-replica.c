@@ -59,7 +59,7 @@ struct door_io {
 	struct dm_sync_mirror *mirror;
 	struct dm_sync_range range;	/* of a read of the source */
 	sector_t sector, last;		/* of a clone's: of one region, or whole ones */
-	bool counted, ranged, write, cover;
+	bool counted, ranged, write, cover, refused;
 };
 
 static struct door_io *door_io_of(struct bio *bio)
@@ -319,7 +319,7 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 
 	io->door = d;
 	io->mirror = m;
-	io->counted = io->ranged = io->cover = false;
+	io->counted = io->ranged = io->cover = io->refused = false;
 	bio_set_dev(bio, d->replica->bdev);
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	io->write = op_is_write(bio_op(bio)) && bio_sectors(bio);
@@ -360,6 +360,7 @@ void dm_sync_clone_door_range(struct bio *bio, sector_t *sector, sector_t *last,
 void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error)
 {
 	if (error) {
+		door_io_of(bio)->refused = true;
 		bio->bi_status = errno_to_blk_status(error);
 		bio_endio(bio);
 	} else {
@@ -422,15 +423,25 @@ static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *
 	return DM_MAPIO_SUBMITTED;
 }
 
+/*
+ * What the replica did not save for a host may be the copy's as well.  While the source
+ * door is suspended, or gone, all of that is durable, and nothing may be written of it.
+ */
+static bool flush_failed(struct door_io *io, struct bio *bio)
+{
+	struct dm_sync_mirror *m = io->mirror;
+
+	return io->counted && m->is_clone && (bio->bi_opf & REQ_PREFLUSH) && !io->refused &&
+	       READ_ONCE(m->armed) && !READ_ONCE(m->pair.gone);
+}
+
 static int mirror_end_io(struct bio *bio, blk_status_t error)
 {
 	struct door_io *io = door_io_of(bio);
 
 	if (io->cover && io->ranged && !error)
 		dm_sync_clone_covered(io->mirror, io->sector, io->last);
-	/* What it should have saved may be the copy's as well as the host's. */
-	if (unlikely(error) && io->counted && io->mirror->is_clone &&
-	    (bio->bi_opf & REQ_PREFLUSH)) {
+	if (unlikely(error) && flush_failed(io, bio)) {
 		dm_sync_clone_unflushed(io->mirror, false);
 		dm_sync_break(io->mirror, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
 	}
