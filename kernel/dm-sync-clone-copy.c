@@ -12,7 +12,8 @@
  *
  * A copy that does not come back still holds its range, and the host's write waits
  * for that.  When the image has been given up, on disk first, the ranges are taken
- * from all copies, the background's too (abandon).  Such a copy may still write to the
+ * from all copies, the background's too, and from what hosts write to the replica in
+ * the place of one (abandon).  Such a copy may still write to the
  * replica, whenever that answers: so nothing new is begun, in either direction, before
  * all of them have ended (quiet).  A restore keeps its ranges: what comes back late
  * there would be written to the source.
@@ -23,12 +24,6 @@
 #include "dm-sync-mirror.h"
 
 #define DM_MSG_PREFIX "sync"
-
-enum {
-	JOB_RANGE_HELD,		/* or waited for; by a job that is not busy: not */
-	JOB_RANGE_GOING,	/* is just being taken away */
-	JOB_RANGE_GONE,
-};
 
 static struct dm_sync_clone_job *job_of(struct dm_sync_copy *copy)
 {
@@ -60,12 +55,13 @@ static void job_over(struct dm_sync_clone_job *job)
 	spin_lock_irq(&m->io_lock);
 	range = job->range_is;
 	job->copying = false;
-	job->over = range == JOB_RANGE_GOING;
-	job->range_is = range == JOB_RANGE_GOING ? range : JOB_RANGE_HELD;
+	job->over = range == DM_SYNC_CLONE_RANGE_GOING;
+	if (!job->over)
+		job->range_is = DM_SYNC_CLONE_RANGE_HELD;
 	spin_unlock_irq(&m->io_lock);
-	if (range == JOB_RANGE_GOING)
+	if (range == DM_SYNC_CLONE_RANGE_GOING)
 		return;			/* who takes it away goes on here */
-	if (range == JOB_RANGE_HELD)
+	if (range == DM_SYNC_CLONE_RANGE_HELD)
 		dm_sync_range_unlock(m->ranges, &job->range);
 	job_free(job);
 }
@@ -140,11 +136,17 @@ static void job_granted(struct dm_sync_range *r)
  * Waiting
  *--------------------------------------------------------------*/
 
-/* Does a copy, or a piece of the background's, stand at the replica? */
-static bool replica_is_silent(struct dm_sync_mirror *m)
+/*
+ * Does a copy, or a piece of the background's, stand at the replica, or do writes of
+ * whole regions, of which none has ended since @covers were over?
+ */
+static bool replica_is_silent(struct dm_sync_mirror *m, int covers)
 {
+	struct dm_sync_clone *cl = &m->clone;
 	unsigned int i;
 
+	if (!list_empty_careful(&cl->covering) && atomic_read(&cl->covers) == covers)
+		return true;
 	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++)
 		if (READ_ONCE(m->clone.job[i].busy) &&
 		    dm_sync_copy_waits_for(&m->clone.job[i].copy) == m->replica)
@@ -153,9 +155,9 @@ static bool replica_is_silent(struct dm_sync_mirror *m)
 }
 
 /* Whose fault it is that nothing ends. */
-static u32 silence(struct dm_sync_mirror *m)
+static u32 silence(struct dm_sync_mirror *m, bool replica)
 {
-	if (!replica_is_silent(m)) {
+	if (!replica) {
 		atomic64_inc(&m->source_errors);
 		return DM_SYNC_REASON_SOURCE_READ_ERROR;
 	}
@@ -171,16 +173,18 @@ static u32 silence(struct dm_sync_mirror *m)
 static bool wait_for(struct dm_sync_mirror *m, int below)
 {
 	struct dm_sync_clone *cl = &m->clone;
-	int ended;
+	int ended, covers;
+	bool silent;
 
 	do {
 		ended = atomic_read(&cl->ended);
+		covers = atomic_read(&cl->covers);
 		if (wait_event_timeout(cl->idle, atomic_read(&cl->busy) < below ||
 				       !READ_ONCE(cl->preserving), DM_SYNC_DRAIN_SECONDS * HZ))
 			return true;
-	} while (atomic_read(&cl->ended) != ended ||
-		 (!replica_is_silent(m) && !READ_ONCE(cl->stopped)));
-	WRITE_ONCE(cl->error, silence(m));
+		silent = replica_is_silent(m, covers);
+	} while (atomic_read(&cl->ended) != ended || (!silent && !READ_ONCE(cl->stopped)));
+	WRITE_ONCE(cl->error, silence(m, silent));
 	WRITE_ONCE(cl->silent, true);
 	return false;
 }
@@ -295,10 +299,10 @@ static struct dm_sync_clone_job *next_orphan(struct dm_sync_mirror *m)
 
 	spin_lock_irq(&m->io_lock);
 	for (job = m->clone.job; job < end; job++)
-		if (job->copying && job->range_is == JOB_RANGE_HELD)
+		if (job->copying && job->range_is == DM_SYNC_CLONE_RANGE_HELD)
 			break;
 	if (job < end)
-		job->range_is = JOB_RANGE_GOING;
+		job->range_is = DM_SYNC_CLONE_RANGE_GOING;
 	spin_unlock_irq(&m->io_lock);
 	return job < end ? job : NULL;
 }
@@ -313,7 +317,7 @@ static void take_range(struct dm_sync_clone_job *job)
 	spin_lock_irq(&m->io_lock);
 	over = job->over;
 	job->over = false;
-	job->range_is = over ? JOB_RANGE_HELD : JOB_RANGE_GONE;
+	job->range_is = over ? DM_SYNC_CLONE_RANGE_HELD : DM_SYNC_CLONE_RANGE_GONE;
 	spin_unlock_irq(&m->io_lock);
 	if (over)
 		job_free(job);
@@ -346,6 +350,7 @@ void dm_sync_clone_abandon(struct dm_sync_mirror *m)
 	wake_up_all(&m->clone.idle);
 	while ((job = next_orphan(m)))
 		take_range(job);
+	dm_sync_clone_door_abandon(m);
 	dm_sync_resync_abandon(m);
 }
 
@@ -375,6 +380,7 @@ void dm_sync_clone_copy_init(struct dm_sync_mirror *m)
 	unsigned int i;
 
 	init_waitqueue_head(&cl->idle);
+	INIT_LIST_HEAD(&cl->covering);
 	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++) {
 		cl->job[i].mirror = m;
 		cl->job[i].copy.done = job_done;

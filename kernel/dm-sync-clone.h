@@ -21,7 +21,7 @@ struct dm_sync_mirror;
  * @busy: in use
  * @copying: it has its range, and I/O of it may be under way
  * @over: it ended while its range was being taken away
- * @range_is: whose its range is
+ * @range_is: DM_SYNC_CLONE_RANGE_
  */
 struct dm_sync_clone_job {
 	struct dm_sync_mirror *mirror;
@@ -32,6 +32,13 @@ struct dm_sync_clone_job {
 	u32 pass;
 	bool busy, copying, over;
 	u8 range_is;
+};
+
+/* Whose the range is of what may be given up while it is under way. */
+enum {
+	DM_SYNC_CLONE_RANGE_HELD,	/* its own, or it waits for it, or has none */
+	DM_SYNC_CLONE_RANGE_GOING,	/* it is just being taken away */
+	DM_SYNC_CLONE_RANGE_GONE,
 };
 
 /* A range of sectors that a host read. */
@@ -62,7 +69,8 @@ struct dm_sync_clone_touch {
  * @flushed: the number of the last that succeeded for the replica
  * @nr_touched: of @touched
  * @touched: what copy_on_access is to copy though nobody waits for it
- * @covers: writes of whole regions through the replica door that are over
+ * @covering: writes of whole regions through the replica door that are under way
+ * @covers: how many of them are over
  * @covers_durable: how many of them the disk knows of
  * @pass: a job of an earlier one clears nothing
  * @unflushed: what was copied may be lost by a flush that failed: nothing of it may
@@ -84,6 +92,7 @@ struct dm_sync_clone {
 	wait_queue_head_t idle;
 	atomic_t busy, ended, covers;
 	int covers_durable;
+	struct list_head covering;
 	u32 error, nr_held, pass, round_pass, barriers, flushed, nr_touched;
 	struct dm_sync_clone_touch touched[DM_SYNC_CLONE_TOUCHED];
 	bool silent, unflushed, preserving, holding, on_access, door_holding, stopped, image_lost;
@@ -138,6 +147,7 @@ void dm_sync_clone_door_range(struct bio *bio, sector_t *sector, sector_t *last,
 void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error);
 void dm_sync_clone_door_source(struct dm_sync_mirror *m, struct bio *bio);
+void dm_sync_clone_door_abandon(struct dm_sync_mirror *m);
 void dm_sync_clone_door_again(struct dm_sync_mirror *m, struct bio *bio);
 
 #endif /* DM_SYNC_CLONE_H */

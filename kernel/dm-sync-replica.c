@@ -59,7 +59,10 @@ struct door_io {
 	struct dm_sync_mirror *mirror;
 	struct dm_sync_range range;	/* of a read of the source */
 	sector_t sector, last;		/* of a clone's: of one region, or whole ones */
-	bool counted, ranged, write, cover;
+	bool counted, ranged, write, cover, refused;
+	struct list_head covering;	/* while a cover is under way; io_lock */
+	u8 range_is;			/* then: DM_SYNC_CLONE_RANGE_; io_lock */
+	bool over;			/* it ended while its range was being taken away */
 };
 
 static struct door_io *door_io_of(struct bio *bio)
@@ -123,7 +126,26 @@ static void range_granted(struct dm_sync_range *r)
 	dm_sync_clone_read_ready(io->mirror, bio_of_door(io));
 }
 
-/* A write of whole regions, with its marks durable: see the head of dm-sync-clone-io.c. */
+/*
+ * A write of whole regions has its range.  Who gives the image up closes the door first
+ * and then takes the ranges away: either he sees us, or we see that.
+ */
+static int cover_begin(struct door_io *io)
+{
+	struct dm_sync_mirror *m = io->mirror;
+	unsigned long flags;
+
+	spin_lock_irqsave(&m->io_lock, flags);
+	io->range_is = DM_SYNC_CLONE_RANGE_HELD;
+	io->over = false;
+	list_add_tail(&io->covering, &m->clone.covering);
+	spin_unlock_irqrestore(&m->io_lock, flags);
+	smp_mb();	/* pairs with the locks of dm_sync_publish() and the abandoning */
+	return READ_ONCE(m->pair.door_access) == DM_SYNC_DOOR_ACCESS_NONE ? DM_MAPIO_KILL :
+									    DM_MAPIO_REMAPPED;
+}
+
+/* With its marks durable: see the head of dm-sync-clone-io.c. */
 static int cover(struct door_io *io)
 {
 	struct dm_sync_mirror *m = io->mirror;
@@ -132,8 +154,78 @@ static int cover(struct door_io *io)
 	io->range.last = io->last;
 	io->range.granted = range_granted;
 	io->ranged = true;
-	return dm_sync_range_lock(m->ranges, &io->range) ? DM_MAPIO_REMAPPED :
-							   DM_MAPIO_SUBMITTED;
+	return dm_sync_range_lock(m->ranges, &io->range) ? cover_begin(io) : DM_MAPIO_SUBMITTED;
+}
+
+/* Returns false when the one who takes its range away ends it. */
+static bool cover_end(struct door_io *io, bool written)
+{
+	struct dm_sync_mirror *m = io->mirror;
+	unsigned long flags;
+	u8 range;
+
+	spin_lock_irqsave(&m->io_lock, flags);
+	range = io->range_is;
+	if (range == DM_SYNC_CLONE_RANGE_GOING)
+		io->over = true;
+	else
+		list_del(&io->covering);
+	spin_unlock_irqrestore(&m->io_lock, flags);
+	if (range == DM_SYNC_CLONE_RANGE_GOING)
+		return false;
+	if (range == DM_SYNC_CLONE_RANGE_GONE)
+		io->ranged = false;
+	else if (written)
+		dm_sync_clone_covered(m, io->sector, io->last);
+	io->cover = false;
+	return true;
+}
+
+/* The next that still has its range, which is ours to take away then. */
+static struct door_io *next_covering(struct dm_sync_mirror *m)
+{
+	struct door_io *io, *found = NULL;
+
+	spin_lock_irq(&m->io_lock);
+	list_for_each_entry(io, &m->clone.covering, covering) {
+		if (io->range_is != DM_SYNC_CLONE_RANGE_HELD)
+			continue;
+		found = io;
+		found->range_is = DM_SYNC_CLONE_RANGE_GOING;
+		break;
+	}
+	spin_unlock_irq(&m->io_lock);
+	return found;
+}
+
+/**
+ * dm_sync_clone_door_abandon - the image was given up: take the ranges from what hosts
+ *	write to the replica in whole regions
+ * @m: the clone; the door admits nothing any more
+ *
+ * Context: the conductor.
+ */
+void dm_sync_clone_door_abandon(struct dm_sync_mirror *m)
+{
+	struct door_io *io;
+	bool over;
+
+	while ((io = next_covering(m))) {
+		dm_sync_range_unlock(m->ranges, &io->range);
+		spin_lock_irq(&m->io_lock);
+		io->range_is = DM_SYNC_CLONE_RANGE_GONE;
+		over = io->over;
+		spin_unlock_irq(&m->io_lock);
+		if (over)
+			bio_endio(bio_of_door(io));
+	}
+}
+
+/* What map would have given back to device-mapper. */
+static void door_mapped(struct dm_sync_mirror *m, struct bio *bio, int mapped)
+{
+	if (mapped != DM_MAPIO_SUBMITTED)
+		dm_sync_clone_door_go(m, bio, mapped == DM_MAPIO_KILL ? -EIO : 0);
 }
 
 /**
@@ -150,13 +242,12 @@ void dm_sync_door_marked(struct dm_sync_mirror *m, int error)
 
 	bio_list_init(&m->door_committing);
 	while ((bio = bio_list_pop(&bios))) {
-		if (error) {
-			bio->bi_status = errno_to_blk_status(error);
-			bio_endio(bio);
-		} else if (!door_io_of(bio)->cover ||
-			   cover(door_io_of(bio)) == DM_MAPIO_REMAPPED) {
+		if (error)
+			dm_sync_clone_door_go(m, bio, error);
+		else if (door_io_of(bio)->cover)
+			door_mapped(m, bio, cover(door_io_of(bio)));
+		else
 			dm_submit_bio_remap(bio, NULL);
-		}
 	}
 }
 
@@ -206,9 +297,8 @@ static int read_source(struct door_io *io, struct bio *bio)
 void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio)
 {
 	struct door_io *io = door_io_of(bio);
-	int mapped = io->cover ? DM_MAPIO_REMAPPED : read_source(io, bio);
 
-	dm_sync_clone_door_go(m, bio, mapped == DM_MAPIO_KILL ? -EIO : 0);
+	door_mapped(m, bio, io->cover ? cover_begin(io) : read_source(io, bio));
 }
 
 static int clone_read_source(struct door_io *io, struct bio *bio)
@@ -319,7 +409,7 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 
 	io->door = d;
 	io->mirror = m;
-	io->counted = io->ranged = io->cover = false;
+	io->counted = io->ranged = io->cover = io->refused = false;
 	bio_set_dev(bio, d->replica->bdev);
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	io->write = op_is_write(bio_op(bio)) && bio_sectors(bio);
@@ -328,8 +418,13 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 	if (io->write)
 		cut_at_regions(io, bio);
 	r = clone_go(io, bio);
-	if (r == DM_MAPIO_KILL)		/* then there is no end_io */
-		door_io_end(io);
+	if (r != DM_MAPIO_KILL)
+		return r;
+	/* There is no end_io for it, but if somebody is taking its range away. */
+	bio->bi_status = BLK_STS_IOERR;
+	if (io->cover && io->ranged && !cover_end(io, false))
+		return DM_MAPIO_SUBMITTED;
+	door_io_end(io);
 	return r;
 }
 
@@ -360,18 +455,12 @@ void dm_sync_clone_door_range(struct bio *bio, sector_t *sector, sector_t *last,
 void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error)
 {
 	if (error) {
+		door_io_of(bio)->refused = true;
 		bio->bi_status = errno_to_blk_status(error);
 		bio_endio(bio);
 	} else {
 		dm_submit_bio_remap(bio, NULL);
 	}
-}
-
-/* What map would have given back to device-mapper. */
-static void door_mapped(struct dm_sync_mirror *m, struct bio *bio, int mapped)
-{
-	if (mapped != DM_MAPIO_SUBMITTED)
-		dm_sync_clone_door_go(m, bio, mapped == DM_MAPIO_KILL ? -EIO : 0);
 }
 
 /**
@@ -422,15 +511,25 @@ static int mirror_map(struct replica_door *d, struct dm_target *ti, struct bio *
 	return DM_MAPIO_SUBMITTED;
 }
 
+/*
+ * What the replica did not save for a host may be the copy's as well.  While the source
+ * door is suspended, or gone, all of that is durable, and nothing may be written of it.
+ */
+static bool flush_failed(struct door_io *io, struct bio *bio)
+{
+	struct dm_sync_mirror *m = io->mirror;
+
+	return io->counted && m->is_clone && (bio->bi_opf & REQ_PREFLUSH) && !io->refused &&
+	       READ_ONCE(m->armed) && !READ_ONCE(m->pair.gone);
+}
+
 static int mirror_end_io(struct bio *bio, blk_status_t error)
 {
 	struct door_io *io = door_io_of(bio);
 
-	if (io->cover && io->ranged && !error)
-		dm_sync_clone_covered(io->mirror, io->sector, io->last);
-	/* What it should have saved may be the copy's as well as the host's. */
-	if (unlikely(error) && io->counted && io->mirror->is_clone &&
-	    (bio->bi_opf & REQ_PREFLUSH)) {
+	if (io->cover && io->ranged && !cover_end(io, !error))
+		return DM_ENDIO_INCOMPLETE;
+	if (unlikely(error) && flush_failed(io, bio)) {
 		dm_sync_clone_unflushed(io->mirror, false);
 		dm_sync_break(io->mirror, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
 	}
