@@ -121,7 +121,7 @@ writes_begin() {
 writes_end() {
 	echo 0 > $trace/events/block/block_rq_issue/enable
 	# entries that are there, and those that were
-	awk '/^# entries/ { split($3, n, "/"); exit n[1] != n[2] }' $trace/trace ||
+	awk '/^# entries/ { split($3, n, "/"); exit n[1] != n[2] }' "$trace/trace" ||
 		die "the trace is not complete"
 }
 
@@ -135,7 +135,7 @@ writes_of() {
 				fua += word[2] ~ /WF/
 			}
 		}
-		END { print n + 0, fua + 0 }' $trace/trace
+		END { print n + 0, fua + 0 }' "$trace/trace"
 }
 
 keep() {	# key, disk, field, value; also summed up for all disks
