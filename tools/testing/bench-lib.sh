@@ -173,15 +173,16 @@ counted() {
 	done
 }
 
-# KiB that the kernel has allocated for itself.
+# KiB that drivers have allocated: kmalloc in its caches, and vmalloc.
 kernel_kib() {
 	local shrink
 	settle
 	echo 3 > /proc/sys/vm/drop_caches
-	for shrink in /sys/kernel/slab/*/shrink; do
+	for shrink in /sys/kernel/slab/kmalloc-*/shrink; do
 		echo 1 > "$shrink"
 	done
-	awk '/^(SUnreclaim|VmallocUsed|Percpu):/ { n += $2 } END { print n }' /proc/meminfo
+	awk '/^kmalloc-[0-9]/ { n += $2 * $4 / 1024 } /^VmallocUsed:/ { n += $2 }
+		END { printf "%.0f\n", n }' /proc/slabinfo /proc/meminfo
 }
 
 #----------------------------------------------------------------
