@@ -173,7 +173,8 @@ counted() {
 	done
 }
 
-# KiB that drivers have allocated: kmalloc in its caches, and vmalloc.
+# KiB that drivers have allocated: kmalloc in its caches, large pieces, which are what all
+# caches do not have of the slabs' memory, and vmalloc.
 kernel_kib() {
 	local shrink
 	settle
@@ -181,7 +182,9 @@ kernel_kib() {
 	for shrink in /sys/kernel/slab/kmalloc-*/shrink; do
 		echo 1 > "$shrink"
 	done
-	awk '/^kmalloc-[0-9]/ { n += $2 * $4 / 1024 } /^VmallocUsed:/ { n += $2 }
+	echo 1 > /proc/sys/vm/stat_refresh
+	awk '/^kmalloc-[0-9]/ { n += $2 * $4 / 1024 } $13 == "slabdata" { n -= $15 * $6 * 4 }
+		/^(Slab|VmallocUsed):/ { n += $2 }
 		END { printf "%.0f\n", n }' /proc/slabinfo /proc/meminfo
 }
 
