@@ -121,7 +121,7 @@ writes_begin() {
 writes_end() {
 	echo 0 > $trace/events/block/block_rq_issue/enable
 	# entries that are there, and those that were
-	awk '/^# entries/ { split($3, n, "/"); exit n[1] != n[2] }' $trace/trace ||
+	awk '/^# entries/ { split($3, n, "/"); exit n[1] != n[2] }' "$trace/trace" ||
 		die "the trace is not complete"
 }
 
@@ -135,7 +135,7 @@ writes_of() {
 				fua += word[2] ~ /WF/
 			}
 		}
-		END { print n + 0, fua + 0 }' $trace/trace
+		END { print n + 0, fua + 0 }' "$trace/trace"
 }
 
 keep() {	# key, disk, field, value; also summed up for all disks
@@ -173,15 +173,19 @@ counted() {
 	done
 }
 
-# KiB that the kernel has allocated for itself.
+# KiB that drivers have allocated: kmalloc in its caches, large pieces, which are what all
+# caches do not have of the slabs' memory, and vmalloc.
 kernel_kib() {
 	local shrink
 	settle
 	echo 3 > /proc/sys/vm/drop_caches
-	for shrink in /sys/kernel/slab/*/shrink; do
+	for shrink in /sys/kernel/slab/kmalloc-*/shrink; do
 		echo 1 > "$shrink"
 	done
-	awk '/^(SUnreclaim|VmallocUsed|Percpu):/ { n += $2 } END { print n }' /proc/meminfo
+	echo 1 > /proc/sys/vm/stat_refresh
+	awk '/^kmalloc-[0-9]/ { n += $2 * $4 / 1024 } $13 == "slabdata" { n -= $15 * $6 * 4 }
+		/^(Slab|VmallocUsed):/ { n += $2 }
+		END { printf "%.0f\n", n }' /proc/slabinfo /proc/meminfo
 }
 
 #----------------------------------------------------------------
