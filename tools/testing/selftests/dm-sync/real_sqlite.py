@@ -42,7 +42,7 @@ def write(path, journal):
     number = 0
     while True:
         number += 1
-        amount, length = random.randrange(1000), random.randrange(3000)
+        amount, length = random.randrange(1000), random.randrange(1, 3000)
         one, other = random.sample(range(ACCOUNTS), 2)
         db.execute("begin immediate")
         db.execute("insert into mark values (?, randomblob(?), ?)", (number, length, length))
