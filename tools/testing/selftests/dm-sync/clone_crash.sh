@@ -208,7 +208,7 @@ t_a_power_cut_at_every_point_leaves_the_clone_what_it_is_to_be()
 	restored
 	lost
 	unstack
-	replay 100
+	replay 80
 	control points "from after its point in time" lose:9
 	control points "replica.*: sector" late
 	control points "source.*older than acknowledged" lie

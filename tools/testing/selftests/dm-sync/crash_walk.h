@@ -14,7 +14,8 @@
  *		in flight at the same time: that one has arrived already
  *
  * Which are tried is drawn by chance, as many as there is time for; entries without
- * FUA and flush count --between percent of the others.
+ * FUA and flush count --between percent of the others. The first one after each step of
+ * the script is always tried, unless time is short.
  *
  * A control takes something away that has to be there. The checks must find that out:
  *
@@ -65,7 +66,7 @@ static struct walk {
 	int fd;				/* of the work device */
 	uint64_t sectors;
 	char *image;			/* of the whole device, at this point */
-	bool begun, created;
+	bool begun, created, stepped;
 	const char *phase;
 	size_t held[HELD_MAX], nr_held;
 	uint64_t chance;
@@ -275,10 +276,25 @@ static void before_entry(size_t i)
 		torn_point(i, torn, true);
 }
 
+/* Is this the first point since a step of the script, and are we not late? */
+static bool first_of_step(size_t i)
+{
+	double spent = seconds_now() - walk.begin;
+
+	if (!walk.stepped || walk.control != HONEST ||
+	    spent > walk.seconds * ((double)i / walk.log.nr + 0.2))
+		return false;
+	walk.stepped = false;
+	return true;
+}
+
 static void after_entry(size_t i)
 {
 	const struct log_entry *e = &walk.log.entry[i];
 	bool draw = drawn(weight(e));
+
+	if (weight(e) == 100)
+		draw |= first_of_step(i);
 
 	/* A control that turns the order round shows where it has done so. */
 	if (walk.control == LATE)
@@ -290,7 +306,7 @@ static void after_entry(size_t i)
 
 static bool is_over(void)
 {
-	return (walk.stop && walk.failed) || seconds_now() - walk.begin > walk.seconds;
+	return (walk.stop && walk.failed) || seconds_now() - walk.begin > 1.5 * walk.seconds;
 }
 
 static void walk_log(void)
@@ -305,6 +321,7 @@ static void walk_log(void)
 		if (e->mark) {
 			if (walk.control == LATE && e->mark[0] == 'p')
 				release(0);
+			walk.stepped |= e->mark[0] == 'p';
 			read_mark(e->mark);
 			continue;
 		}

@@ -110,7 +110,7 @@ run_full()
 			echo "# $_image was given up"
 		}
 	done
-	load s "$V" --batches 4
+	load s "$V" --batches 8
 	for _image in w c d; do
 		gone "$_image"
 	done
