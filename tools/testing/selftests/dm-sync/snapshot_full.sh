@@ -258,7 +258,7 @@ t_a_restore_that_needs_more_room_than_there_is()
 {
 	nearly_full on_full:drop
 	equal "without room" "$(message v image restore a)" ENOSPC
-	fields v@a copy_state=Synchronized progress_status=Completed reason=none
+	fields v@a copy_state=Synchronized progress_status=Completed
 	image restore a force
 	restored a
 	logged "needs room for 10 chunks, and has 0"
