@@ -677,6 +677,7 @@ t_suspended_resumed_reloaded_under_load()
 		dmsio compare "$D" "$TMP/image.kept" --sectors "$((N / 2)):$((N / 2))" >/dev/null ||
 			fail "round $round: not the image any more"
 	done
+	stop own
 	# Held writes do not stop the device from being suspended.
 	op suspend
 	wait_state c Suspended
@@ -687,7 +688,7 @@ t_suspended_resumed_reloaded_under_load()
 	LINE=$(clone_line rate:0)
 	reload
 	wait_state c Skewed
-	stop src own
+	stop src
 	nothing_lost "$C" src
 	nothing_lost "$D" own --max-seq "$OWN_LAST"
 	same "$D" "$R"
