@@ -23,7 +23,6 @@ at_both_doors()
 	writers own "$D" --threads 6 --max-bytes 256k $2
 	readers reader "$C"
 	readers guest "$D"
-	reaches percent_synced 60
 	fast
 	wait_state c Skewed
 	! until_true 1 false || :
