@@ -286,9 +286,9 @@ t_the_metadata_device_fails()
 	fast
 	op resync
 	synced c
-	one_instant "$R" src
+	one_instant "$R" src --sectors "0:$((N / 4))"
 	stop src
-	nothing_lost "$C" src
+	nothing_lost "$C" src --sectors "0:$((N / 4))"
 	again
 	fields c copy_state=Synchronized
 	# A finished one.
