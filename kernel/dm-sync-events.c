@@ -306,7 +306,9 @@ static void do_break(struct work_struct *work)
 		dm_sync_settle(m, false);
 		dm_sync_commit_kick(m);
 	}
-	drained = m->gate.closed || !dm_sync_gate_drain(&m->gate, DRAIN_TIMEOUT);
+	/* Nothing is owed to a clone's; and its writes may wait for the next break. */
+	drained = m->is_clone || m->gate.closed ||
+		  !dm_sync_gate_drain(&m->gate, DRAIN_TIMEOUT);
 	if (owed && m->settled)
 		dm_sync_mark_unflushed(m);	/* what ended meanwhile */
 	dm_sync_settle(m, drained);

@@ -124,7 +124,7 @@ t_the_instant_is_before_the_answer()
 		dd if="$D" of=/dev/null bs=4k count=1 skip=100 iflag=direct status=none &
 		reader=$!
 		echo $reader >>"$BASE/pids"
-		until_true 10 _in_flight "$R" || fail "nothing is read of the replica"
+		until_true 10 _in_flight "$D" || fail "nothing is read of the replica"
 		op resync
 		dmsio fill "$C" --sectors $((round * 1024)):8 >/dev/null
 		wait_exit $reader || fail "the reader failed"
@@ -164,8 +164,8 @@ t_writes_through_the_door_make_it_skewed()
 	holds "$D" image
 }
 
-# cut OPERATION STATE
-cut()
+# cut_off OPERATION STATE
+cut_off()
 {
 	finished
 	when=$(f c sync_time)
@@ -192,8 +192,8 @@ cut()
 
 t_fracture_and_split_under_load()
 {
-	cut fracture Fractured
-	cut split Split
+	cut_off fracture Fractured
+	cut_off split Split
 }
 
 # restore: and what must be true in it and after it. The replica was kept as "replica".
@@ -677,6 +677,7 @@ t_suspended_resumed_reloaded_under_load()
 		dmsio compare "$D" "$TMP/image.kept" --sectors "$((N / 2)):$((N / 2))" >/dev/null ||
 			fail "round $round: not the image any more"
 	done
+	stop own
 	# Held writes do not stop the device from being suspended.
 	op suspend
 	wait_state c Suspended
@@ -687,7 +688,7 @@ t_suspended_resumed_reloaded_under_load()
 	LINE=$(clone_line rate:0)
 	reload
 	wait_state c Skewed
-	stop src own
+	stop src
 	nothing_lost "$C" src
 	nothing_lost "$D" own --max-seq "$OWN_LAST"
 	same "$D" "$R"
