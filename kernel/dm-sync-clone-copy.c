@@ -98,6 +98,7 @@ static void job_done(struct dm_sync_copy *copy)
 {
 	struct dm_sync_clone_job *job = job_of(copy);
 
+	dm_sync_resync_account(job->mirror, copy);
 	if (job->pass != READ_ONCE(job->mirror->clone.pass))
 		;	/* nobody waits for it any more */
 	else if (copy->read_error || copy->write_error)

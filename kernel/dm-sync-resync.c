@@ -296,6 +296,28 @@ static void account_piece(struct dm_sync_resync *rs, const struct dm_sync_copy *
 			  job->sectors << SECTOR_SHIFT, job->read_ns, job->write_ns);
 }
 
+/**
+ * dm_sync_resync_account - count a copy that is not the background's
+ * @m: the mirror
+ * @copy: one that somebody waited for; it has ended
+ *
+ * It is progress as well, but nothing that the pace is to be measured by.
+ *
+ * Context: process.
+ */
+void dm_sync_resync_account(struct dm_sync_mirror *m, const struct dm_sync_copy *copy)
+{
+	struct dm_sync_resync *rs = &m->resync;
+
+	spin_lock_irq(&rs->lock);
+	rs->read_bytes += copy->read_bytes;
+	rs->written_bytes += copy->written_bytes;
+	rs->skipped_bytes += copy->skipped_bytes;
+	if (!copy->read_error && !copy->write_error)
+		rs->done += (u64)copy->sectors << SECTOR_SHIFT;
+	spin_unlock_irq(&rs->lock);
+}
+
 static void report_progress(struct dm_sync_mirror *m)
 {
 	struct dm_sync_resync *rs = &m->resync;
