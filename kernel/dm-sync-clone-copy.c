@@ -85,12 +85,10 @@ static void job_failed(struct dm_sync_mirror *m, const struct dm_sync_copy *copy
 static void job_arrived(struct dm_sync_clone_job *job)
 {
 	struct dm_sync_mirror *m = job->mirror;
-	u64 region;
 
 	spin_lock_irq(&m->io_lock);
 	if (job->pass == m->clone.pass)
-		for (region = job->first; region <= job->last; region++)
-			dm_sync_map_clear(m->uncopied_map, region);
+		dm_sync_clone_arrived(m, job->first, job->last);
 	spin_unlock_irq(&m->io_lock);
 }
 

@@ -13,10 +13,12 @@
  *	and the clear durable.  Were the clear not durable, a crash would find U(r)
  *	set and copy the region again, with what the host wrote since.
  *
- *	A host write to the replica waits likewise, and for its mark in T, which
- *	the same commit makes durable before U: U is the last map of a commit.  So
+ *	A host write to a part of r of the replica waits for the copy, but where U(r) is
+ *	set on disk not for a commit: T(r) is marked in memory before the copy begins,
+ *	and no commit clears U(r) on disk without T(r) (dm-sync-clone-owe.h).  So
  *	wherever the disk says "the replica owns r" and a host was let write there,
- *	it says "and it was written", too.
+ *	it says "and it was written", too.  A write with FUA waits for the commit, and so
+ *	does the first write to what was copied for somebody else; a flush waits for it.
  *
  *	A host write to the replica that covers r whole needs no copy.  It is marked in
  *	T, durably, holds the range of r, and clears U(r) when it is over; nothing is
@@ -30,9 +32,9 @@
  *	one finds nothing to do, and never overwrites what hosts wrote since.
  *
  * Whoever waits is taken on in rounds: everything that waits at its start, all
- * copies of it at once (dm-sync-clone-copy.c), then one commit for all, so one flush of
- * the replica however many writes there are.  No wait is in map (rule Q), and a
- * replica that does not answer has failed after DM_SYNC_DRAIN_SECONDS.
+ * copies of it at once (dm-sync-clone-copy.c), then one commit for all that need one,
+ * so at most one flush of the replica however many writes there are.  No wait is in map
+ * (rule Q), and a replica that does not answer has failed after DM_SYNC_DRAIN_SECONDS.
  *
  * A copy that fails makes the image's loss certain for the write that waits:
  * the conductor is told, makes "the image is lost" durable, stops preserving, and
@@ -187,6 +189,21 @@ static u32 copy_round(struct dm_sync_mirror *m, struct round *r)
 	return reason;
 }
 
+/* Marks in T what may be marked before it is copied; returns true if a commit is due. */
+static bool claim_doors(struct dm_sync_mirror *m, struct round *r)
+{
+	bool due = !bio_list_empty(&r->sources) || !bio_list_empty(&r->flushes), write;
+	sector_t sector, last;
+	struct bio *bio;
+
+	bio_list_for_each(bio, &r->doors) {
+		dm_sync_clone_door_range(bio, &sector, &last, &write);
+		if (write)
+			due |= dm_sync_clone_door_claim(m, bio) != DM_SYNC_CLONE_WAIT_COPY;
+	}
+	return due;
+}
+
 static void mark_doors(struct dm_sync_mirror *m, struct round *r)
 {
 	sector_t sector, last;
@@ -195,7 +212,8 @@ static void mark_doors(struct dm_sync_mirror *m, struct round *r)
 
 	bio_list_for_each(bio, &r->doors) {
 		dm_sync_clone_door_range(bio, &sector, &last, &write);
-		if (write && !left(m, sector, last))
+		if (write && dm_sync_clone_door_waits(bio) == DM_SYNC_CLONE_WAIT_MARK &&
+		    !left(m, sector, last))
 			dm_sync_map_set_range(m->replica_map, dm_sync_region_of(m, sector),
 					      dm_sync_region_of(m, last));
 	}
@@ -220,11 +238,21 @@ static void end_failed(struct dm_sync_mirror *m, struct bio *bio, u32 reason)
 static void end_door(struct dm_sync_mirror *m, struct bio *bio, int error)
 {
 	bool write, failed = door_left(m, bio, &write);
+	sector_t sector, last;
 
-	if (failed && !write && !READ_ONCE(m->redirect))
+	if (failed && !write && !READ_ONCE(m->redirect)) {
 		dm_sync_clone_door_source(m, bio);
-	else
+	} else if (!write || failed || error) {
 		dm_sync_clone_door_go(m, bio, failed || (write && error) ? -EIO : 0);
+	} else if (dm_sync_clone_door_waits(bio) == DM_SYNC_CLONE_WAIT_COMMIT) {
+		dm_sync_clone_door_write(m, bio);
+	} else {
+		dm_sync_clone_door_range(bio, &sector, &last, &write);
+		failed = dm_sync_clone_door_waits(bio) == DM_SYNC_CLONE_WAIT_COPY &&
+			 !dm_sync_clone_owe_write(m, dm_sync_region_of(m, sector),
+						  dm_sync_region_of(m, last));
+		dm_sync_clone_door_go(m, bio, failed ? -EIO : 0);
+	}
 }
 
 /* @flushed: by the commit, since they were asked for; else the replica is asked now. */
@@ -284,8 +312,9 @@ static bool take_round(struct dm_sync_mirror *m, struct round *r)
 static void one_round(struct dm_sync_mirror *m, struct round *r)
 {
 	struct dm_sync_clone *cl = &m->clone;
+	bool due = claim_doors(m, r);
 	u32 reason = copy_round(m, r), before = READ_ONCE(cl->barriers);
-	int error, covers = atomic_read_acquire(&cl->covers);
+	int error = 0, covers = atomic_read_acquire(&cl->covers);
 	struct bio *bio;
 
 	/* Given up meanwhile: the replica's flush may take its time. */
@@ -293,9 +322,10 @@ static void one_round(struct dm_sync_mirror *m, struct round *r)
 		end_sources(m, r, 0, 0);
 	mark_doors(m, r);
 	/* A replica that does not answer need not be asked for a flush. */
-	error = READ_ONCE(cl->silent) ? -ESTALE : dm_sync_clone_commit(m, true);
-	if (!error)
-		WRITE_ONCE(cl->covers_durable, covers);
+	if (due)
+		error = READ_ONCE(cl->silent) ? -ESTALE : dm_sync_clone_commit(m, true);
+	if (error && !bio_list_empty(&r->flushes))
+		dm_sync_clone_told(m, covers);
 	end_sources(m, r, error, reason);
 	while ((bio = bio_list_pop(&r->doors)))
 		end_door(m, bio, error);
@@ -462,10 +492,10 @@ void dm_sync_clone_demand_flush(struct dm_sync_mirror *m, struct bio *bio)
  */
 void dm_sync_clone_covered(struct dm_sync_mirror *m, sector_t first, sector_t last)
 {
+	dm_sync_clone_owe(m);	/* for who reverts the clear, and ... */
 	dm_sync_map_clear_range(m->uncopied_map, dm_sync_region_of(m, first),
 				dm_sync_region_of(m, last));
-	/* Pairs with the acquire in one_round(): counted is cleared. */
-	atomic_inc_return_release(&m->clone.covers);
+	dm_sync_clone_owe(m);	/* ... for who commits it */
 }
 
 /**
@@ -674,6 +704,7 @@ void dm_sync_clone_revert(struct dm_sync_mirror *m)
 	    (m->redirect || !m->pair.facts.replica_consistent)) {
 		dm_sync_clone_new_pass(m);
 		dm_sync_map_revert_clears(m->uncopied_map);
+		dm_sync_clone_forfeit(m);
 	}
 	WRITE_ONCE(cl->unflushed, false);
 	mutex_unlock(&m->commit_lock);
@@ -754,6 +785,7 @@ void dm_sync_clone_init(struct dm_sync_mirror *m)
 {
 	struct dm_sync_clone *cl = &m->clone;
 
+	spin_lock_init(&cl->claim_lock);
 	INIT_WORK(&cl->work, do_demand);
 	INIT_WORK(&cl->read_work, do_reads);
 	bio_list_init(&cl->reads);

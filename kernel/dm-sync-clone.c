@@ -8,8 +8,9 @@
  *	S	the source was written since the point in time
  *	T	the replica was written since, through its door
  *
- * Where U(r) is set neither side was written since: S(r) and T(r) are clear, for
- * whoever writes waits until U(r) is clear on disk (dm-sync-clone-io.c).
+ * Where U(r) is set neither side was written since: S(r) is clear, for who writes to
+ * the source waits until U(r) is clear on disk, and T(r) says at most that a write
+ * to the replica waits for its copy (dm-sync-clone-io.c).
  *
  * The point in time of a refresh is one write of the superblock.  Under a closed
  * gate, with the replica door held, U |= S | T is made durable; then the superblock
@@ -34,8 +35,9 @@
  * have been written: S is marked there, but where U is set, for there no write was
  * issued.  A region whose copy was not yet durable has U set on disk and is copied
  * again, from a source that no write has changed: its write waits for that clear.
- * The same for T: a write through the replica door is issued only when the disk
- * has U clear and T set, so no copy goes over it and no refresh forgets it.
+ * The same for T: where a write through the replica door was issued and the disk has
+ * U clear, it has T set, so no copy goes over it and no refresh forgets it.  Where it still has
+ * U set, nobody has flushed that write (dm-sync-clone-owe.c).
  *
  * An image that cannot be kept is given up on disk before the write that it stood
  * in the way of is issued (rule S-invalid): Broken, everything to be copied anew.

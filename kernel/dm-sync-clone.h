@@ -70,8 +70,12 @@ struct dm_sync_clone_touch {
  * @nr_touched: of @touched
  * @touched: what copy_on_access is to copy though nobody waits for it
  * @covering: writes of whole regions through the replica door that are under way
- * @covers: how many of them are over
- * @covers_durable: how many of them the disk knows of
+ * @covers: how many of them are over; and writes that were issued while the disk did not
+ *	know that their region was copied
+ * @covers_durable: how many of @covers the disk knows of
+ * @covers_lost: @covers when the last were lost by a flush that failed
+ * @covers_told: up to which hosts know, by a flush that failed
+ * @claim_lock: see dm-sync-clone-owe.c
  * @pass: a job of an earlier one clears nothing
  * @unflushed: what was copied may be lost by a flush that failed: nothing of it may
  *	be called copied on disk before it is marked again
@@ -91,7 +95,8 @@ struct dm_sync_clone {
 	struct bio_list demand, doors, flushes, held, lost, parked, reads;
 	wait_queue_head_t idle;
 	atomic_t busy, ended, covers;
-	int covers_durable;
+	int covers_durable, covers_lost, covers_told;
+	spinlock_t claim_lock;
 	struct list_head covering;
 	u32 error, nr_held, pass, round_pass, barriers, flushed, nr_touched;
 	struct dm_sync_clone_touch touched[DM_SYNC_CLONE_TOUCHED];
@@ -142,7 +147,27 @@ void dm_sync_clone_stop(struct dm_sync_mirror *m);
 void dm_sync_clone_resume(struct dm_sync_mirror *m);
 void dm_sync_clone_gone(struct dm_sync_mirror *m);
 
+/* dm-sync-clone-owe.c */
+u8 dm_sync_clone_claim(struct dm_sync_mirror *m, u64 first, u64 last);
+void dm_sync_clone_arrived(struct dm_sync_mirror *m, u64 first, u64 last);
+void dm_sync_clone_owe(struct dm_sync_mirror *m);
+bool dm_sync_clone_owe_write(struct dm_sync_mirror *m, u64 first, u64 last);
+bool dm_sync_clone_owes(struct dm_sync_mirror *m);
+void dm_sync_clone_forfeit(struct dm_sync_mirror *m);
+void dm_sync_clone_told(struct dm_sync_mirror *m, int covers);
+bool dm_sync_clone_tell(struct dm_sync_mirror *m);
+
+/* What a write of the replica door waits for in a round; see dm_sync_clone_door_claim(). */
+enum dm_sync_clone_wait {
+	DM_SYNC_CLONE_WAIT_MARK,	/* its copy, and then for its mark to be durable */
+	DM_SYNC_CLONE_WAIT_COPY,	/* its copy */
+	DM_SYNC_CLONE_WAIT_COMMIT,	/* a commit; then it begins anew */
+};
+
 /* dm-sync-replica.c */
+enum dm_sync_clone_wait dm_sync_clone_door_claim(struct dm_sync_mirror *m, struct bio *bio);
+enum dm_sync_clone_wait dm_sync_clone_door_waits(struct bio *bio);
+void dm_sync_clone_door_write(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_door_range(struct bio *bio, sector_t *sector, sector_t *last, bool *write);
 void dm_sync_clone_door_read(struct dm_sync_mirror *m, struct bio *bio);
 void dm_sync_clone_door_go(struct dm_sync_mirror *m, struct bio *bio, int error);

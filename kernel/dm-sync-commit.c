@@ -246,15 +246,32 @@ static int map_barrier(void *context)
 	return r == -ENXIO && READ_ONCE(m->redirect) ? 0 : r;
 }
 
-static int commit_one_map(struct dm_sync_mirror *m, struct dm_sync_map *map, bool clears)
+static int commit_map(struct dm_sync_mirror *m, struct dm_sync_map *map, bool clears,
+		      int (*barrier)(void *context))
 {
 	int r;
 
 	if (!dm_sync_map_needs_commit(map))
 		return 0;
-	r = dm_sync_map_commit(map, clears, map_barrier, m);
+	r = dm_sync_map_commit(map, clears, barrier, m);
 	trace_dm_sync_commit(m->pair.id, DM_SYNC_TRACE_MAP, 0, r);
 	return r;
+}
+
+static int commit_one_map(struct dm_sync_mirror *m, struct dm_sync_map *map, bool clears)
+{
+	return commit_map(m, map, clears, map_barrier);
+}
+
+/*
+ * The image of U has been made: what was marked in T before regions were cleared there
+ * is made durable now (dm-sync-clone-owe.h).
+ */
+static int uncopied_barrier(void *context)
+{
+	struct dm_sync_mirror *m = context;
+
+	return commit_one_map(m, m->replica_map, false) ?: map_barrier(m);
 }
 
 static int __commit_maps(struct dm_sync_mirror *m, bool clears)
@@ -263,7 +280,7 @@ static int __commit_maps(struct dm_sync_mirror *m, bool clears)
 
 	r = r ?: commit_one_map(m, m->replica_map, clears);
 	/* The last: see dm-sync-clone.c. */
-	return r || !m->is_clone ? r : commit_one_map(m, m->uncopied_map, clears);
+	return r || !m->is_clone ? r : commit_map(m, m->uncopied_map, clears, uncopied_barrier);
 }
 
 static bool extent_evictable(void *context, u32 extent)
@@ -319,10 +336,14 @@ const struct dm_sync_activity_ops dm_sync_commit_ops = {
  */
 int dm_sync_commit_maps(struct dm_sync_mirror *m, bool clears)
 {
-	int r;
+	int r, covers;
 
 	mutex_lock(&m->commit_lock);
+	/* Pairs with the release in dm_sync_clone_owe(). */
+	covers = atomic_read_acquire(&m->clone.covers);
 	r = __commit_maps(m, clears);
+	if (!r && clears)
+		WRITE_ONCE(m->clone.covers_durable, covers);
 	mutex_unlock(&m->commit_lock);
 	return r;
 }

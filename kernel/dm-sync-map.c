@@ -692,6 +692,37 @@ bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last)
 }
 
 /**
+ * dm_sync_map_look - what memory and disk say of a region, at one moment
+ * @map: the map, which keeps what the disk has
+ * @region: below nr_regions
+ *
+ * Context: any.
+ * Return: enum dm_sync_map_look; no image is made of the region's block meanwhile.
+ */
+enum dm_sync_map_look dm_sync_map_look(struct dm_sync_map *map, u64 region)
+{
+	u32 bit, i = block_of(region, &bit);
+	struct map_block *mb = &map->block[i];
+	bool marked, sets, clears, disk;
+	unsigned long irq;
+
+	spin_lock_irqsave(&map->lock, irq);
+	marked = test_bit_le(bit, block_map(mb));
+	sets = mb->flags & (MAP_SET | MAP_SET_WRITE);
+	clears = mb->flags & (MAP_CLEAR | MAP_CLEAR_WRITE);
+	disk = !mb->disk || test_bit_le(bit, mb->disk + DM_SYNC_BLOCK_HEADER);
+	spin_unlock_irqrestore(&map->lock, irq);
+	if (marked)
+		return sets ? DM_SYNC_MAP_MARKING : DM_SYNC_MAP_MARKED;
+	if (!clears)
+		return DM_SYNC_MAP_CLEAR;
+	/* A mark set meanwhile may be in an image that is on its way. */
+	if (sets || !mb->disk)
+		return DM_SYNC_MAP_UNSURE;
+	return disk ? DM_SYNC_MAP_CLEARING : DM_SYNC_MAP_CLEAR;
+}
+
+/**
  * dm_sync_map_revert_clears - mark again what the disk does not know as not marked
  * @map: the map, which keeps what the disk has
  *

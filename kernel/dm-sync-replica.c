@@ -30,6 +30,7 @@
  * may have several doors, a mirror one.
  */
 #include "dm-sync-clone-cut.h"
+#include "dm-sync-clone-owe.h"
 #include "dm-sync-mirror.h"
 #include "dm-sync-store.h"
 
@@ -61,6 +62,7 @@ struct door_io {
 	sector_t sector, last;		/* of a clone's: of one region, or whole ones */
 	bool counted, ranged, write, cover, refused;
 	struct list_head covering;	/* while a cover is under way; io_lock */
+	u8 waits;			/* in a round: enum dm_sync_clone_wait */
 	u8 range_is;			/* then: DM_SYNC_CLONE_RANGE_; io_lock */
 	bool over;			/* it ended while its range was being taken away */
 };
@@ -326,31 +328,96 @@ static int clone_read(struct door_io *io, struct bio *bio)
 	return clone_read_source(io, bio);
 }
 
+/* U means nothing, or speaks of the source. */
+static u8 look_only(struct dm_sync_mirror *m, u64 first, u64 last)
+{
+	if (dm_sync_clone_uncopied(m, first, last))
+		return DM_SYNC_CLONE_UNCOPIED;
+	return dm_sync_clone_must_wait(m, first, last) ? DM_SYNC_CLONE_UNSETTLED :
+							 DM_SYNC_CLONE_OWN;
+}
+
+static bool may_claim(struct dm_sync_mirror *m)
+{
+	return READ_ONCE(m->clone.preserving) && !READ_ONCE(m->redirect);
+}
+
 static int clone_write(struct door_io *io, struct bio *bio)
 {
 	struct dm_sync_mirror *m = io->mirror;
 	u64 first = dm_sync_region_of(m, io->sector), last = dm_sync_region_of(m, io->last);
-	bool uncopied = dm_sync_clone_uncopied(m, first, last);
+	bool lazy = !(bio->bi_opf & REQ_FUA);
+	u8 found = may_claim(m) ? dm_sync_clone_claim(m, first, last) :
+				  look_only(m, first, last);
 
-	if (uncopied && !(bio->bi_opf & REQ_FUA) &&
+	if (found == DM_SYNC_CLONE_OWN)
+		return door_mark(m, bio) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
+	if (lazy && (found & DM_SYNC_CLONE_UNCOPIED) && !(found & DM_SYNC_CLONE_UNSETTLED) &&
 	    dm_sync_clone_whole(io->sector, io->last, m->region_shift, m->sectors)) {
 		io->cover = true;
 		return door_mark(m, bio) ? cover(io) : DM_MAPIO_SUBMITTED;
 	}
-	if (uncopied || dm_sync_clone_must_wait(m, first, last)) {
-		dm_sync_clone_demand_door(m, bio);
-		return DM_MAPIO_SUBMITTED;
-	}
-	return door_mark(m, bio) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
+	/* Read after U was: see the head of dm-sync-clone-owe.c. */
+	if (lazy && found == DM_SYNC_CLONE_OWED && !READ_ONCE(m->clone.stopped) &&
+	    dm_sync_clone_owe_write(m, first, last))
+		return DM_MAPIO_REMAPPED;
+	dm_sync_clone_demand_door(m, bio);
+	return DM_MAPIO_SUBMITTED;
 }
 
-/* What covered regions needs more than the replica's flush to be found again. */
+/**
+ * dm_sync_clone_door_claim - what does a write of the replica door wait for?
+ * @m: the clone
+ * @bio: the write
+ *
+ * Context: the demand work, before it copies for it.
+ */
+enum dm_sync_clone_wait dm_sync_clone_door_claim(struct dm_sync_mirror *m, struct bio *bio)
+{
+	struct door_io *io = door_io_of(bio);
+	u8 found;
+
+	io->waits = DM_SYNC_CLONE_WAIT_MARK;
+	if (!may_claim(m))
+		return io->waits;
+	found = dm_sync_clone_claim(m, dm_sync_region_of(m, io->sector),
+				    dm_sync_region_of(m, io->last));
+	if (found & DM_SYNC_CLONE_UNSETTLED)
+		io->waits = DM_SYNC_CLONE_WAIT_COMMIT;
+	else if (!(found & DM_SYNC_CLONE_OWN) && !(bio->bi_opf & REQ_FUA))
+		io->waits = DM_SYNC_CLONE_WAIT_COPY;
+	return io->waits;
+}
+
+/**
+ * dm_sync_clone_door_waits - what dm_sync_clone_door_claim() found
+ * @bio: the write
+ */
+enum dm_sync_clone_wait dm_sync_clone_door_waits(struct bio *bio)
+{
+	return door_io_of(bio)->waits;
+}
+
+/**
+ * dm_sync_clone_door_write - what a write waited for is durable: it begins anew
+ * @m: the clone
+ * @bio: the write
+ *
+ * Context: may sleep.
+ */
+void dm_sync_clone_door_write(struct dm_sync_mirror *m, struct bio *bio)
+{
+	door_mapped(m, bio, clone_write(door_io_of(bio), bio));
+}
+
+/* What the disk does not know of needs more than the replica's flush to be found again. */
 static int clone_flush(struct door_io *io, struct bio *bio)
 {
-	struct dm_sync_clone *cl = &io->mirror->clone;
-
-	if (!(bio->bi_opf & REQ_PREFLUSH) ||
-	    atomic_read(&cl->covers) == READ_ONCE(cl->covers_durable))
+	if (!(bio->bi_opf & REQ_PREFLUSH))
+		return DM_MAPIO_REMAPPED;
+	if (dm_sync_clone_tell(io->mirror))
+		return DM_MAPIO_KILL;
+	if (!dm_sync_clone_owes(io->mirror))
 		return DM_MAPIO_REMAPPED;
 	dm_sync_clone_demand_flush(io->mirror, bio);
 	return DM_MAPIO_SUBMITTED;

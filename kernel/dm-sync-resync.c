@@ -262,11 +262,21 @@ static bool is_part_now(struct dm_sync_resync *rs, const struct dm_sync_slot *sl
 	return slot->is_part && slot->pass == rs->pass && slot->first == rs->partial;
 }
 
+static void clear_marks(struct dm_sync_mirror *m, u64 first, u64 last)
+{
+	if (m->is_clone) {
+		dm_sync_clone_arrived(m, first, last);
+		return;
+	}
+	for (; first <= last; first++)
+		dm_sync_map_clear(m->copy_map, first);
+}
+
 /* Clear what the piece completed; its range is still held. */
 static void piece_arrived(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 {
 	struct dm_sync_resync *rs = &m->resync;
-	u64 region, bytes = (u64)slot->job.sectors << SECTOR_SHIFT;
+	u64 bytes = (u64)slot->job.sectors << SECTOR_SHIFT;
 
 	/* Of a clone no extent is owed a flush: its map alone says what was copied. */
 	if (!m->is_clone)
@@ -278,11 +288,10 @@ static void piece_arrived(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 		rs->completed += slot->job.sectors;
 		if (!rs->partial_failed && rs->completed == region_end(m, rs->partial) -
 				     dm_sync_region_start(m, rs->partial))
-			dm_sync_map_clear(m->copy_map, rs->partial);
+			clear_marks(m, rs->partial, rs->partial);
 		return;
 	}
-	for (region = slot->first; region <= slot->last; region++)
-		dm_sync_map_clear(m->copy_map, region);
+	clear_marks(m, slot->first, slot->last);
 }
 
 static void account_piece(struct dm_sync_resync *rs, const struct dm_sync_copy *job)

@@ -145,6 +145,15 @@ void dm_sync_stretch_seal(struct dm_sync_meta *meta, struct dm_sync_stretch *s,
 
 struct dm_sync_map;
 
+/* What memory and disk say of one region, see dm_sync_map_look(). */
+enum dm_sync_map_look {
+	DM_SYNC_MAP_MARKED,	/* marked, durably */
+	DM_SYNC_MAP_MARKING,	/* marked, perhaps not yet on disk */
+	DM_SYNC_MAP_CLEARING,	/* not marked; on disk it is */
+	DM_SYNC_MAP_UNSURE,	/* not marked; nobody knows about the disk */
+	DM_SYNC_MAP_CLEAR,	/* not marked, durably */
+};
+
 /* create() returns NULL when there is no memory; next() nr_regions when none is left */
 u32 dm_sync_map_nr_blocks(u64 nr_regions);
 struct dm_sync_map *dm_sync_map_create(struct dm_sync_meta *meta, u16 type,
@@ -168,6 +177,7 @@ u64 dm_sync_map_next_clear(struct dm_sync_map *map, u64 from, u64 limit);
 u64 dm_sync_map_count(struct dm_sync_map *map);
 bool dm_sync_map_is_durable(struct dm_sync_map *map, u64 first, u64 last);
 bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last);
+enum dm_sync_map_look dm_sync_map_look(struct dm_sync_map *map, u64 region);
 void dm_sync_map_revert_clears(struct dm_sync_map *map);
 bool dm_sync_map_needs_commit(struct dm_sync_map *map);
 int dm_sync_map_commit(struct dm_sync_map *map, bool clears,

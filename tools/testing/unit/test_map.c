@@ -12,6 +12,7 @@
 #include "kernel.h"
 #include "../../../kernel/dm-sync-block.c"
 #include "../../../kernel/dm-sync-map.c"
+#include "dm-sync-clone-owe.h"
 
 #define BITS	DM_SYNC_MAP_BITS
 
@@ -169,6 +170,70 @@ static void test_disk(void)
 	ok(dm_sync_map_clears_durable(map, 7, 8), "then they are");
 	ok(!dm_sync_map_needs_commit(map), "and nothing is left to do");
 	dm_sync_map_destroy(map);
+}
+
+/* The commit of U as the committer makes it: T goes in U's barrier. */
+struct owing {
+	struct dm_sync_map *uncopied, *written;
+	bool claims;		/* a host writes while the barrier runs */
+	u8 found;
+};
+
+static int commit_written(void *context)
+{
+	struct owing *o = context;
+
+	if (o->claims) {
+		/* One region is claimed and copied, another was copied for nobody. */
+		o->found = dm_sync_clone_claim_one(o->uncopied, o->written, 3);
+		dm_sync_map_clear(o->uncopied, 3);
+	}
+	return dm_sync_map_commit(o->written, false, NULL, NULL);
+}
+
+static void test_owing(void)
+{
+	struct dm_sync_meta meta = { 0 };
+	struct owing o = { new_map(&meta, 100), new_map(&meta, 100), true, 0 };
+
+	dm_sync_map_keep_disk(o.uncopied);
+	dm_sync_map_set_all(o.uncopied);
+	eq(dm_sync_map_look(o.uncopied, 1), DM_SYNC_MAP_MARKING, "a mark on its way");
+	eq(dm_sync_clone_claim_one(o.uncopied, o.written, 9),
+	   DM_SYNC_CLONE_UNCOPIED | DM_SYNC_CLONE_UNSETTLED, "protects nothing yet");
+	dm_sync_map_clear(o.uncopied, 9);
+	eq(dm_sync_clone_claim_one(o.uncopied, o.written, 9), DM_SYNC_CLONE_UNSETTLED,
+	   "nor when it is cleared before it arrived");
+	dm_sync_map_commit(o.uncopied, false, NULL, NULL);
+	eq(dm_sync_map_look(o.uncopied, 1), DM_SYNC_MAP_MARKED, "on disk it does");
+
+	eq(dm_sync_clone_claim_one(o.uncopied, o.written, 1), DM_SYNC_CLONE_UNCOPIED,
+	   "a region that is to be copied");
+	ok(dm_sync_map_test(o.written, 1), "is marked as written at once");
+	dm_sync_map_clear(o.uncopied, 1);
+	eq(dm_sync_clone_claim_one(o.uncopied, o.written, 1), DM_SYNC_CLONE_OWED,
+	   "copied, it is owed: the next write may go, too");
+	dm_sync_map_clear(o.uncopied, 2);
+	eq(dm_sync_clone_claim_one(o.uncopied, o.written, 2), DM_SYNC_CLONE_UNSETTLED,
+	   "what was copied for nobody waits for a commit");
+	ok(!dm_sync_map_test(o.written, 2), "and is not marked before");
+
+	dm_sync_map_commit(o.uncopied, true, commit_written, &o);
+	eq(o.found, DM_SYNC_CLONE_UNCOPIED, "a host may write while a commit runs");
+	ok(dm_sync_map_is_durable(o.written, 1, 1), "what U lost on disk, T has there");
+	eq(dm_sync_map_look(o.uncopied, 1), DM_SYNC_MAP_CLEAR, "and U has lost it");
+	eq(dm_sync_map_look(o.uncopied, 3), DM_SYNC_MAP_CLEARING,
+	   "but not what was cleared after its image was made");
+	eq(dm_sync_clone_claim_one(o.uncopied, o.written, 2), DM_SYNC_CLONE_OWN,
+	   "a region that the disk knows of is the replica's own");
+	dm_sync_map_clear(o.uncopied, 4);
+	dm_sync_map_commit(o.uncopied, true, refuse, NULL);
+	dm_sync_map_revert_clears(o.uncopied);
+	eq(dm_sync_map_look(o.uncopied, 3), DM_SYNC_MAP_MARKING, "reverted, it is marked again");
+	dm_sync_map_clear(o.uncopied, 3);
+	eq(dm_sync_map_look(o.uncopied, 3), DM_SYNC_MAP_UNSURE, "and nobody knows of the disk");
+	dm_sync_map_destroy(o.uncopied);
+	dm_sync_map_destroy(o.written);
 }
 
 /*----------------------------------------------------------------
@@ -440,6 +505,7 @@ int main(void)
 	test_search();
 	test_or();
 	test_disk();
+	test_owing();
 	test_load();
 	test_commit();
 	test_crashes();

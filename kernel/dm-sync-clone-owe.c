@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writes of the replica's host that the disk does not know of yet.
+ *
+ * Which they may be is argued in dm-sync-clone-owe.h.  They are counted when they are
+ * about to be issued, U(r) seen clear: @covers, as are the writes of whole regions when
+ * they are over.  A flush through the door that finds as many on disk goes to the
+ * replica; any other waits for a commit, which reads the count before it makes images,
+ * and whose flush of the replica is the host's as well.
+ *
+ * While the source door is suspended the metadata says "clean" and stays so: then
+ * none goes.  Suspending says "stopped" before its last commit; who looks at U after
+ * that commit made its image finds that.
+ *
+ * When the replica fails a flush, what is owed is lost: it is copied again.  Hosts
+ * learn of that by a flush that fails, as of any disk that loses its cache: of the one that
+ * had the commit made, or of the next one that comes.
+ *
+ * Locking: claim_lock makes "U(r) is set, so T(r) is set" one step against the end of
+ * a copy, which clears U(r).  What clears U(r) without, a write of whole regions, has
+ * claimed them all.  Around it may be any lock; within it are those of the maps.
+ */
+#include "dm-sync-clone-owe.h"
+#include "dm-sync-mirror.h"
+
+/**
+ * dm_sync_clone_claim - take regions for a write of the replica's host
+ * @m: the clone, whose U speaks of the replica and which preserves its image
+ * @first: first region
+ * @last: last region
+ *
+ * Context: any.
+ * Return: mask of what was found.
+ */
+u8 dm_sync_clone_claim(struct dm_sync_mirror *m, u64 first, u64 last)
+{
+	unsigned long flags;
+	u8 found = 0;
+
+	for (; first <= last; first++) {
+		spin_lock_irqsave(&m->clone.claim_lock, flags);
+		found |= dm_sync_clone_claim_one(m->uncopied_map, m->replica_map, first);
+		spin_unlock_irqrestore(&m->clone.claim_lock, flags);
+	}
+	return found;
+}
+
+/**
+ * dm_sync_clone_arrived - regions were copied
+ * @m: the clone
+ * @first: first region
+ * @last: last region
+ *
+ * Context: any; holding the range.
+ */
+void dm_sync_clone_arrived(struct dm_sync_mirror *m, u64 first, u64 last)
+{
+	unsigned long flags;
+
+	for (; first <= last; first++) {
+		spin_lock_irqsave(&m->clone.claim_lock, flags);
+		dm_sync_map_clear(m->uncopied_map, first);
+		spin_unlock_irqrestore(&m->clone.claim_lock, flags);
+	}
+}
+
+/**
+ * dm_sync_clone_owe - there is something that the disk does not know of
+ * @m: the clone
+ *
+ * Context: any.
+ */
+void dm_sync_clone_owe(struct dm_sync_mirror *m)
+{
+	/* Pairs with the acquire in dm_sync_commit_maps(): counted is cleared. */
+	atomic_inc_return_release(&m->clone.covers);
+}
+
+/**
+ * dm_sync_clone_owe_write - a write is about to be issued that the disk does not know of
+ * @m: the clone
+ * @first: its first region; all were claimed and seen copied
+ * @last: its last region
+ *
+ * Counted twice: before it looks, so that who marks them again either is seen or counts
+ * it among what is lost; and after, so that who commits has them cleared.
+ *
+ * Context: any.
+ * Return: false when a region is marked again: it must not be issued.
+ */
+bool dm_sync_clone_owe_write(struct dm_sync_mirror *m, u64 first, u64 last)
+{
+	dm_sync_clone_owe(m);
+	smp_mb();	/* pairs with the one in dm_sync_clone_forfeit() */
+	if (dm_sync_clone_uncopied(m, first, last))
+		return false;
+	dm_sync_clone_owe(m);
+	return true;
+}
+
+/**
+ * dm_sync_clone_owes - does a flush of the replica door have to wait for a commit?
+ * @m: the clone
+ *
+ * Context: any.
+ */
+bool dm_sync_clone_owes(struct dm_sync_mirror *m)
+{
+	return atomic_read(&m->clone.covers) != READ_ONCE(m->clone.covers_durable);
+}
+
+/**
+ * dm_sync_clone_forfeit - what is owed is lost
+ * @m: the clone, its marks set again
+ *
+ * Context: the conductor; commit_lock held.
+ */
+void dm_sync_clone_forfeit(struct dm_sync_mirror *m)
+{
+	smp_mb();	/* the marks come first; pairs with dm_sync_clone_owe_write() */
+	if (dm_sync_clone_owes(m))
+		WRITE_ONCE(m->clone.covers_lost, atomic_read(&m->clone.covers));
+}
+
+/**
+ * dm_sync_clone_told - a flush of the replica door failed: hosts know of a loss
+ * @m: the clone
+ * @covers: which may have been lost
+ *
+ * Context: any.
+ */
+void dm_sync_clone_told(struct dm_sync_mirror *m, int covers)
+{
+	WRITE_ONCE(m->clone.covers_told, covers);
+}
+
+/**
+ * dm_sync_clone_tell - must a flush of the replica door fail for a loss?
+ * @m: the clone
+ *
+ * Context: any.
+ * Return: true at least once after each loss that no flush has told of.
+ */
+bool dm_sync_clone_tell(struct dm_sync_mirror *m)
+{
+	int lost = READ_ONCE(m->clone.covers_lost);
+
+	if ((s32)((u32)lost - (u32)READ_ONCE(m->clone.covers_told)) <= 0)
+		return false;
+	dm_sync_clone_told(m, lost);
+	return true;
+}
