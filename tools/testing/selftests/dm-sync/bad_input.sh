@@ -247,7 +247,8 @@ t_replica_doors_that_make_no_sense()
 	mirror m "$S" "$R" - 128 assume_in_sync
 	M=$(dev m)
 	refused "Arguments: <source door>" "0 $N sync-replica"
-	refused "Arguments: <source door>" "0 $N sync-replica $M image"
+	refused "Arguments: <source door>" "0 $N sync-replica $M image another"
+	refused "have no images" "0 $N sync-replica $M image"
 	refused "There is no such source door" "0 $N sync-replica /dev/nothing"
 	refused "not the source door of an active pair" "0 $N sync-replica $S"
 	refused "not the source door of an active pair" "0 $N sync-replica 77:77777"
