@@ -38,7 +38,6 @@ static inline struct dm_sync_step dm_sync_image_step(const struct dm_sync_image 
 }
 
 /* dm-sync-image.c */
-bool dm_sync_image_name_ok(const char *name);
 struct dm_sync_image *dm_sync_image_of(struct dm_sync_pair *pair);
 bool dm_sync_image_is_open(struct dm_sync_image *image);
 

@@ -307,6 +307,17 @@ static int read_table(struct dm_sync_store *s, struct dm_sync_stretch *stretch, 
 	return 0;
 }
 
+/* The one before it would be in its place wherever images are found by their names. */
+static bool is_second(struct dm_sync_store *s, unsigned int nr, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (s->image[i] && !strcmp(s->image[i]->name, name))
+			return true;
+	return false;
+}
+
 static int load_image(struct dm_sync_store *s, unsigned int nr,
 		      const struct dm_sync_image_record *r)
 {
@@ -315,6 +326,8 @@ static int load_image(struct dm_sync_store *s, unsigned int nr,
 
 	if (r->flags & DM_SYNC_IMAGE_DISSOLVED)
 		return 0;
+	if (is_second(s, nr, r->name))
+		return -EUCLEAN;
 	image = dm_sync_image_load(s, nr, r);
 	if (!image)
 		return -ENOMEM;

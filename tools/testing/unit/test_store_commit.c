@@ -898,6 +898,18 @@ static void damage(void)
 	disk->now[(dm_sync_store_slot_block(&store.layout, 0) * block + 1) * 4096 + 100] ^= 1;
 }
 
+/* Two records that are whole, each of a name that an image can have, but of the same. */
+static void name_twice(void)
+{
+	struct dm_sync_image *image[2] = { store.image[0], store.image[1] };
+
+	check(image[0] && image[1], "there are not two images");
+	mutex_lock(&store.commit_lock);
+	image[1]->name[0] = image[0]->name[0];
+	check(!dm_sync_store_write_record(&store, image[1], NULL), "the record");
+	mutex_unlock(&store.commit_lock);
+}
+
 static void test_damage(void)
 {
 	seed = 2;
@@ -926,11 +938,14 @@ static void test_damage(void)
 	ok(!start() && !given_up, "and the store is as good as new");
 	check_all();
 	ok(!broken, "with what it has since");
+	name_twice();
 	stop(true);
+	broken = true;			/* do not complain of the refusals */
+	ok(start() == -EUCLEAN, "two images of one name are refused");
+	stop(false);
 	memset(disk->now, 0x11, 4096);
 	memset(disk->now + 4096, 0x11, 4096);
 	memset(&store, 0, sizeof(store));
-	broken = true;			/* do not complain of the refusal */
 	ok(start() == -EEXIST, "what is not ours is refused");
 	stop(false);
 	disk_destroy(disk);
