@@ -429,6 +429,7 @@ static void image_info(struct dm_sync_pair *pair, const struct dm_sync_facts *f,
 	info->replica_errors = atomic64_read(&image->store_errors);
 	info_store(image->store, info);
 	info_view(image, info);
+	dm_sync_restore_info(image, info);
 	if (pair->state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED)
 		info->held = READ_ONCE(image->store->nr_held);
 	info->hold = image->hold_released ? DM_SYNC_HOLD_TRACK : DM_SYNC_HOLD_QUEUE;
