@@ -61,6 +61,7 @@ void dm_sync_image_forget_view(struct dm_sync_store *s, struct dm_sync_view_imag
 /* dm-sync-image-events.c */
 void dm_sync_image_events_init(struct dm_sync_image *image);
 void dm_sync_image_events_kick(struct dm_sync_image *image);
+bool dm_sync_image_events_due(struct dm_sync_image *image);
 void dm_sync_image_events_stop(struct dm_sync_image *image);
 void dm_sync_image_restore_over(struct dm_sync_image *image);
 void dm_sync_image_hold_on(struct dm_sync_image *image);
