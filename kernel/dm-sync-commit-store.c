@@ -546,16 +546,6 @@ static int take_slots(struct dm_sync_store *s, struct batch *b, struct batch *fa
 	return min(r, 0);
 }
 
-/* The block cannot be read, so no entry can be added: not to lose others, leave it alone. */
-static void shun_block(struct dm_sync_store *s, struct batch *failed)
-{
-	u32 block = dm_sync_slot_to_block(failed->first);
-
-	DMERR("%s: slot block %u cannot be read: its free slots are not used", s->name, block);
-	dm_sync_slots_shun(&s->slots, failed->first);
-	failed->nr = 0;
-}
-
 /*
  * Returns how many of the @n chunks collected were saved; 0 when there is no space; or
  * a negative errno when they cannot be.
@@ -580,8 +570,9 @@ static int try_batch(struct dm_sync_store *s, u32 n, bool own)
 		failed = b;
 		if (s->rewrite != DM_SYNC_NO_BLOCK && dm_sync_store_rewrite(s))
 			break;
+		/* Not read, so no entry can be added without losing others: another block. */
 		if (s->cached == DM_SYNC_NO_BLOCK)
-			shun_block(s, &failed);
+			dm_sync_slots_skip(&s->slots, b.first);
 	} while (++tries < TRIES);
 	free_slots(s, failed.first, failed.nr);
 	return r;

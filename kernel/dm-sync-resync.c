@@ -101,7 +101,8 @@ static void next_run(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 
 	if (rs->narrow)
 		last = region + 1;
-	last = dm_sync_map_next_clear(m->copy_map, region, last) - 1;
+	/* Of a clone the first may have been copied for somebody since it was found. */
+	last = max(dm_sync_map_next_clear(m->copy_map, region, last), region + 1) - 1;
 	slot_set(m, slot, start, region_end(m, last), region, last);
 	rs->cursor = slot->range.last + 1;
 }

@@ -146,7 +146,7 @@ bool dm_sync_slots_in_use(const struct dm_sync_slots *s, u32 slot)
  * @s: the slots
  * @slot: the slot, of whatever number
  *
- * Context: the committer.
+ * Context: the committer, before the first dm_sync_slots_alloc().
  * Return: false when there is no such slot or it is in use already.
  */
 bool dm_sync_slots_take(struct dm_sync_slots *s, u32 slot)
@@ -272,21 +272,19 @@ void dm_sync_slots_free(struct dm_sync_slots *s, u32 slot)
 }
 
 /**
- * dm_sync_slots_shun - hand out no slot of a block, until one of it is freed
+ * dm_sync_slots_skip - look for slots in other blocks first
  * @s: the slots
- * @slot: one of the block, in use; it stays so
+ * @slot: one of the block that is left alone until all others were looked at
  *
- * For a block that cannot be read. What is free of it counts as used from now on.
+ * For a block that cannot be read just now.
  *
  * Context: the committer.
  */
-void dm_sync_slots_shun(struct dm_sync_slots *s, u32 slot)
+void dm_sync_slots_skip(struct dm_sync_slots *s, u32 slot)
 {
-	u32 block = slot / BLOCK_SLOTS;
-	u32 at = block * BLOCK_SLOTS, end = at + block_slots(s, block);
+	u32 block = slot / BLOCK_SLOTS + 1;
 
-	for (; at < end; at++)
-		dm_sync_slots_take(s, at);
+	s->cursor = block < s->nr_blocks ? block * BLOCK_SLOTS : 0;
 }
 
 /**

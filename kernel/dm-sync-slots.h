@@ -43,7 +43,7 @@ void dm_sync_slots_exit(struct dm_sync_slots *s);
 int dm_sync_slots_grow(struct dm_sync_slots *s, u32 nr);
 bool dm_sync_slots_take(struct dm_sync_slots *s, u32 slot);
 u32 dm_sync_slots_alloc(struct dm_sync_slots *s, u32 want, u32 *first);
-void dm_sync_slots_shun(struct dm_sync_slots *s, u32 slot);
+void dm_sync_slots_skip(struct dm_sync_slots *s, u32 slot);
 void dm_sync_slots_free(struct dm_sync_slots *s, u32 slot);
 void dm_sync_slots_complete(struct dm_sync_slots *s, u32 first, u32 nr);
 bool dm_sync_slots_in_use(const struct dm_sync_slots *s, u32 slot);

@@ -105,17 +105,20 @@ static void test_hold(void)
 	dm_sync_slots_exit(&s);
 }
 
-static void test_shun(void)
+static void test_skip(void)
 {
 	dm_sync_slots_init(&s, 2 * BLOCK);
 	ok(gives(3, 0, 3), "slots of the first block");
-	dm_sync_slots_shun(&s, 2);
-	eq(s.used, BLOCK, "all of the block counts as used");
+	dm_sync_slots_skip(&s, 2);
 	ok(gives(2, BLOCK, 2), "the next ones are of another");
-	ok(gives(BLOCK, BLOCK + 2, BLOCK - 2) && gives(1, 0, 0), "and then there are none");
+	dm_sync_slots_skip(&s, BLOCK);
+	ok(gives(BLOCK, 3, BLOCK - 3), "or of the first again");
+	dm_sync_slots_skip(&s, 5);
+	ok(gives(BLOCK, BLOCK + 2, BLOCK - 2), "what is free behind the cursor");
 	dm_sync_slots_free(&s, 1);
-	eq(s.used, 2 * BLOCK - 1, "one of it is freed");
-	ok(gives(2, 1, 1), "and can be had");
+	dm_sync_slots_free(&s, 2);
+	dm_sync_slots_skip(&s, 1);
+	ok(gives(9, 1, 2), "and if there is no other, the same");
 	dm_sync_slots_exit(&s);
 }
 
@@ -193,7 +196,7 @@ int main(void)
 	test_stream();
 	test_preference();
 	test_hold();
-	test_shun();
+	test_skip();
 	test_load_and_grow();
 	test_random();
 	return done();

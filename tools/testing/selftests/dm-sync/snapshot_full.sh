@@ -338,8 +338,9 @@ t_the_store_dies_under_writers()
 {
 	volume
 	create a b
-	writers
+	# First, as quick writers would have had all that there is saved by then.
 	swap st "0 $STORE_N error"
+	writers
 	lost a "$FAILED"
 	lost b "$FAILED"
 	unreadable a
