@@ -69,6 +69,7 @@ static inline void shim_free(void *p)
 #define kcalloc(n, size, gfp)	shim_alloc(n, size, gfp)
 #define kvcalloc(n, size, gfp)	shim_alloc(n, size, gfp)
 #define kfree(p)		shim_free(p)
+#undef kvfree			/* range-shim.h has a simpler one */
 #define kvfree(p)		shim_free(p)
 
 #endif /* UNIT_KERNEL_H */
