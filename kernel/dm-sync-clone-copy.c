@@ -92,6 +92,7 @@ static void job_arrived(struct dm_sync_clone_job *job)
 		for (region = job->first; region <= job->last; region++)
 			dm_sync_map_clear(m->uncopied_map, region);
 	spin_unlock_irq(&m->io_lock);
+	dm_sync_resync_copied(m);
 }
 
 static void job_done(struct dm_sync_copy *copy)

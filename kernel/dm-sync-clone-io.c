@@ -466,6 +466,7 @@ void dm_sync_clone_covered(struct dm_sync_mirror *m, sector_t first, sector_t la
 				dm_sync_region_of(m, last));
 	/* Pairs with the acquire in one_round(): counted is cleared. */
 	atomic_inc_return_release(&m->clone.covers);
+	dm_sync_resync_copied(m);
 }
 
 /**

@@ -352,7 +352,7 @@ static int flush(struct dm_sync_store *s)
  * The slot block
  *--------------------------------------------------------------*/
 
-/* What the disk says, unless it is here. */
+/* What the disk says, unless it is here. There is no batch, so the block's old copy is. */
 static int load_block(struct dm_sync_store *s, u32 index)
 {
 	int r;
@@ -360,7 +360,8 @@ static int load_block(struct dm_sync_store *s, u32 index)
 	if (s->cached == index)
 		return 0;
 	s->cached = DM_SYNC_NO_BLOCK;
-	r = dm_sync_block_reread(&s->meta, dm_sync_store_block(s, index), s->slot_buf);
+	s->slot_block = dm_sync_store_block(s, index);
+	r = dm_sync_block_reread(&s->meta, &s->slot_block, s->slot_buf, s->slot_old);
 	if (!r)
 		s->cached = index;
 	return r;
@@ -406,7 +407,7 @@ static int write_block(struct dm_sync_store *s, struct batch *b, bool data)
 	writes.plain = !s->fua;
 	if (data)
 		issue_data(b);
-	dm_sync_batch_write(&writes, dm_sync_store_block(s, s->cached), s->slot_buf);
+	dm_sync_batch_write(&writes, &s->slot_block, s->slot_buf);
 	if (data)
 		error = wait_data(b);
 	r = dm_sync_batch_drain(&writes);
@@ -417,6 +418,7 @@ static int write_block(struct dm_sync_store *s, struct batch *b, bool data)
 		s->rewrite = s->cached;
 		return r;
 	}
+	dm_sync_store_set_home(s, s->cached, s->slot_block.home);
 	s->super.batch = s->batch;
 	s->rewrite = DM_SYNC_NO_BLOCK;
 	dm_sync_slots_complete(&s->slots, b->first, b->nr);
