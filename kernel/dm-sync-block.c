@@ -313,25 +313,38 @@ int dm_sync_block_read(struct dm_sync_meta *meta, struct dm_sync_block *b,
 }
 
 /**
- * dm_sync_block_reread - read the copy that memory knows to be the newest
+ * dm_sync_block_reread - read the copy in the home that memory knows to be the newest
  * @meta: the metadata device, there must be one
- * @b: the block; it was read or written before
+ * @b: the block; it was read or written before, and the last write of it succeeded; id,
+ *	nr and home are set, seq is learned
  * @buf: 4096 bytes, aligned to 4096; holds anything on errors
+ * @other: likewise, for the other home; holds anything after that
+ *
+ * The other home has the copy before it, which tells when the device has lost the write
+ * of the newest one: what is in its home then is older. If the other home is damaged or
+ * cannot be read, that cannot be told, and the home is believed. One read for both.
  *
  * Needs no memory but a bio, which has a reserve.
  *
  * Context: process; sleeps for I/O.
  * Return: 0; -EIO; -EUCLEAN when what is there is not that copy.
  */
-int dm_sync_block_reread(struct dm_sync_meta *meta, const struct dm_sync_block *b,
-			 void *buf)
+int dm_sync_block_reread(struct dm_sync_meta *meta, struct dm_sync_block *b,
+			 void *buf, void *other)
 {
-	u64 seq;
+	void *bufs[2] = { b->home ? other : buf, b->home ? buf : other };
+	int error[2];
+	u64 seq, before;
 
-	if (units_io(meta, READ_FLAGS, 2ull * b->nr + b->home, &buf, 1))
+	units_read(meta, 2ull * b->nr, bufs, error, 2);
+	if (error[b->home])
 		return -EIO;
-	if (dm_sync_block_check(buf, meta->uuid, &b->id, &seq) || seq != b->seq)
+	if (dm_sync_block_check(buf, meta->uuid, &b->id, &seq))
 		return -EUCLEAN;
+	if (!error[!b->home] && !dm_sync_block_check(other, meta->uuid, &b->id, &before) &&
+	    before >= seq)
+		return -EUCLEAN;
+	b->seq = seq;
 	return 0;
 }
 

@@ -90,6 +90,7 @@ static void job_arrived(struct dm_sync_clone_job *job)
 	if (job->pass == m->clone.pass)
 		dm_sync_clone_arrived(m, job->first, job->last);
 	spin_unlock_irq(&m->io_lock);
+	dm_sync_resync_copied(m);
 }
 
 static void job_done(struct dm_sync_copy *copy)
@@ -214,9 +215,8 @@ static u64 job_begin(struct dm_sync_mirror *m, u64 first, u64 last)
 	job->busy = true;
 	atomic_inc(&m->clone.busy);
 	last = min(last, dm_sync_region_of(m, end - 1));
-	last = dm_sync_map_next_clear(m->uncopied_map, first, last + 1) - 1;
-	/* It was copied since we looked: let the job find out. */
-	last = max(first, last);
+	/* If the first was copied since we looked, the job finds out. */
+	last = max(dm_sync_map_next_clear(m->uncopied_map, first, last + 1), first + 1) - 1;
 	end = min_t(sector_t, dm_sync_region_start(m, last + 1), m->sectors);
 	job->first = first;
 	job->last = last;

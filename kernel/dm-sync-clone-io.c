@@ -496,6 +496,7 @@ void dm_sync_clone_covered(struct dm_sync_mirror *m, sector_t first, sector_t la
 	dm_sync_map_clear_range(m->uncopied_map, dm_sync_region_of(m, first),
 				dm_sync_region_of(m, last));
 	dm_sync_clone_owe(m);	/* ... for who commits it */
+	dm_sync_resync_copied(m);
 }
 
 /**

@@ -352,7 +352,7 @@ static int flush(struct dm_sync_store *s)
  * The slot block
  *--------------------------------------------------------------*/
 
-/* What the disk says, unless it is here. */
+/* What the disk says, unless it is here. There is no batch, so the block's old copy is. */
 static int load_block(struct dm_sync_store *s, u32 index)
 {
 	int r;
@@ -360,7 +360,8 @@ static int load_block(struct dm_sync_store *s, u32 index)
 	if (s->cached == index)
 		return 0;
 	s->cached = DM_SYNC_NO_BLOCK;
-	r = dm_sync_block_reread(&s->meta, dm_sync_store_block(s, index), s->slot_buf);
+	s->slot_block = dm_sync_store_block(s, index);
+	r = dm_sync_block_reread(&s->meta, &s->slot_block, s->slot_buf, s->slot_old);
 	if (!r)
 		s->cached = index;
 	return r;
@@ -406,7 +407,7 @@ static int write_block(struct dm_sync_store *s, struct batch *b, bool data)
 	writes.plain = !s->fua;
 	if (data)
 		issue_data(b);
-	dm_sync_batch_write(&writes, dm_sync_store_block(s, s->cached), s->slot_buf);
+	dm_sync_batch_write(&writes, &s->slot_block, s->slot_buf);
 	if (data)
 		error = wait_data(b);
 	r = dm_sync_batch_drain(&writes);
@@ -417,6 +418,7 @@ static int write_block(struct dm_sync_store *s, struct batch *b, bool data)
 		s->rewrite = s->cached;
 		return r;
 	}
+	dm_sync_store_set_home(s, s->cached, s->slot_block.home);
 	s->super.batch = s->batch;
 	s->rewrite = DM_SYNC_NO_BLOCK;
 	dm_sync_slots_complete(&s->slots, b->first, b->nr);
@@ -546,16 +548,6 @@ static int take_slots(struct dm_sync_store *s, struct batch *b, struct batch *fa
 	return min(r, 0);
 }
 
-/* The block cannot be read, so no entry can be added: not to lose others, leave it alone. */
-static void shun_block(struct dm_sync_store *s, struct batch *failed)
-{
-	u32 block = dm_sync_slot_to_block(failed->first);
-
-	DMERR("%s: slot block %u cannot be read: its free slots are not used", s->name, block);
-	dm_sync_slots_shun(&s->slots, failed->first);
-	failed->nr = 0;
-}
-
 /*
  * Returns how many of the @n chunks collected were saved; 0 when there is no space; or
  * a negative errno when they cannot be.
@@ -580,8 +572,9 @@ static int try_batch(struct dm_sync_store *s, u32 n, bool own)
 		failed = b;
 		if (s->rewrite != DM_SYNC_NO_BLOCK && dm_sync_store_rewrite(s))
 			break;
+		/* Not read, so no entry can be added without losing others: another block. */
 		if (s->cached == DM_SYNC_NO_BLOCK)
-			shun_block(s, &failed);
+			dm_sync_slots_skip(&s->slots, b.first);
 	} while (++tries < TRIES);
 	free_slots(s, failed.first, failed.nr);
 	return r;

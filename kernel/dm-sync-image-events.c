@@ -70,6 +70,23 @@ void dm_sync_image_events_kick(struct dm_sync_image *image)
 		queue_work(image->store->conductor, &image->event_work);
 }
 
+/**
+ * dm_sync_image_events_due - does the conductor still have to tell what has happened?
+ * @image: the image
+ *
+ * If not, what had happened before this is in the published state when it is looked at
+ * afterwards; if so, it is when the conductor has come to what is queued now.
+ *
+ * Context: any.
+ */
+bool dm_sync_image_events_due(struct dm_sync_image *image)
+{
+	if (READ_ONCE(image->events))
+		return true;
+	smp_rmb();	/* a bit is cleared by who is at it: see pending() */
+	return work_busy(&image->event_work);
+}
+
 static void happened(struct dm_sync_image *image, unsigned int event)
 {
 	set_bit(event, &image->events);

@@ -5,7 +5,10 @@
  * A request is a work item of the store's conductor; the order of that queue is the
  * order of arrival, among the images of a store, too.  The state machine judges twice,
  * as for a mirror (dm-sync-request.c): in the caller's context, so that what is refused
- * costs the conductor nothing, and when the conductor has come to it.
+ * costs the conductor nothing, and when the conductor has come to it.  That there is
+ * nothing to do is believed only if the conductor has told of all that has happened: an
+ * own write is acknowledged before the image is shown as written to, and who asks for a
+ * reset then wants that write undone.
  *
  * Unlike a mirror's, what is asked of an image is over soon, so the caller waits until
  * it is done, and is told how it went.  It may be killed meanwhile; the request is
@@ -208,13 +211,15 @@ int dm_sync_image_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
 {
 	struct dm_sync_image *image = to_image(pair);
 	bool force = flags & DM_SYNC_OP_FORCE;
+	bool due = dm_sync_image_events_due(image);
 	enum dm_sync_admit verdict = judge(image, operation, force, why);
 	struct image_request *req;
 	int r = admit_errno[verdict];
 
-	if (verdict != DM_SYNC_ADMIT_OK)
+	if (verdict != DM_SYNC_ADMIT_OK && !(verdict == DM_SYNC_ADMIT_NOOP && due))
 		return r;
-	r = dm_sync_image_may(image, operation, force, why);
+	if (verdict == DM_SYNC_ADMIT_OK)
+		r = dm_sync_image_may(image, operation, force, why);
 	if (r || (flags & DM_SYNC_OP_DRY_RUN))
 		return r;
 	req = request_alloc(image->store, do_operation);

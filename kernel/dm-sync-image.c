@@ -30,8 +30,6 @@
  * flushed the conductor, no request is left and none comes (rule L). Deleting, which
  * moves no data, is never left half done by that: it ends on the conductor.
  */
-#include <linux/ctype.h>
-
 #include "dm-sync-image.h"
 
 #define DM_MSG_PREFIX "sync"
@@ -431,6 +429,7 @@ static void image_info(struct dm_sync_pair *pair, const struct dm_sync_facts *f,
 	info->replica_errors = atomic64_read(&image->store_errors);
 	info_store(image->store, info);
 	info_view(image, info);
+	dm_sync_restore_info(image, info);
 	if (pair->state.copy_state == DM_SYNC_COPY_STATE_SUSPENDED)
 		info->held = READ_ONCE(image->store->nr_held);
 	info->hold = image->hold_released ? DM_SYNC_HOLD_TRACK : DM_SYNC_HOLD_QUEUE;
@@ -548,26 +547,6 @@ static const struct dm_sync_pair_ops image_ops = {
 /*----------------------------------------------------------------
  * Finding
  *--------------------------------------------------------------*/
-
-/**
- * dm_sync_image_name_ok - is this a name for an image?
- * @name: NUL-terminated
- *
- * It becomes the name of a directory, and stands behind an @.
- *
- * Context: any.
- */
-bool dm_sync_image_name_ok(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (!len || len >= DM_SYNC_IMAGE_NAME || !strcmp(name, ".") || !strcmp(name, ".."))
-		return false;
-	for (; *name; name++)
-		if (!isascii(*name) || (!isalnum(*name) && !strchr("._+-", *name)))
-			return false;
-	return true;
-}
 
 /**
  * dm_sync_image_find - an image by its name

@@ -38,7 +38,6 @@ static inline struct dm_sync_step dm_sync_image_step(const struct dm_sync_image 
 }
 
 /* dm-sync-image.c */
-bool dm_sync_image_name_ok(const char *name);
 struct dm_sync_image *dm_sync_image_of(struct dm_sync_pair *pair);
 bool dm_sync_image_is_open(struct dm_sync_image *image);
 
@@ -62,6 +61,7 @@ void dm_sync_image_forget_view(struct dm_sync_store *s, struct dm_sync_view_imag
 /* dm-sync-image-events.c */
 void dm_sync_image_events_init(struct dm_sync_image *image);
 void dm_sync_image_events_kick(struct dm_sync_image *image);
+bool dm_sync_image_events_due(struct dm_sync_image *image);
 void dm_sync_image_events_stop(struct dm_sync_image *image);
 void dm_sync_image_restore_over(struct dm_sync_image *image);
 void dm_sync_image_hold_on(struct dm_sync_image *image);

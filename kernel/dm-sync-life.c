@@ -401,6 +401,9 @@ static int load_once(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 	int r;
 
 	if (m->loaded) {
+		if (c->format)
+			DMWARN("%s: format is ignored, as the pair is in use: remove the device first",
+			       m->pair.name);
 		if (m->sectors == m->ti->len &&
 		    m->super.region_sectors == c->region_sectors)
 			return 0;

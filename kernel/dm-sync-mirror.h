@@ -306,6 +306,7 @@ int dm_sync_resync_stop(struct dm_sync_mirror *m);
 bool dm_sync_resync_waits_for(struct dm_sync_mirror *m, struct block_device *bdev);
 void dm_sync_resync_abandon(struct dm_sync_mirror *m);
 void dm_sync_resync_kick(struct dm_sync_mirror *m);
+void dm_sync_resync_copied(struct dm_sync_mirror *m);
 void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio);
 int dm_sync_resync_probe(struct dm_sync_mirror *m);
 void dm_sync_resync_account(struct dm_sync_mirror *m, const struct dm_sync_copy *copy);

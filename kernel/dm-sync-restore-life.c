@@ -152,6 +152,13 @@ void dm_sync_restore_saved(struct dm_sync_store *s, u64 chunk)
 		dm_sync_map_set(s->restore_marks, chunk);
 }
 
+/* It begins, or goes on, with what the map says now; hosts do not meet it yet. */
+static void set_total(struct dm_sync_restore *r)
+{
+	r->total = dm_sync_map_count(r->map);
+	r->started = dm_sync_now();
+}
+
 static void set_marks(struct dm_sync_store *s, struct dm_sync_map *map)
 {
 	mutex_lock(&s->commit_lock);
@@ -242,6 +249,7 @@ static int establish(struct dm_sync_restore *r, struct dm_sync_image_change *c)
 		take_back(s, image, &c->from);
 		return error;
 	}
+	set_total(r);
 	r->on = true;
 	s->restore_memory = r;
 	rcu_assign_pointer(s->restore, r);
@@ -453,6 +461,35 @@ u64 dm_sync_restore_left(struct dm_sync_image *image)
 	left = r && r->image == image ? dm_sync_map_count(r->map) : 0;
 	rcu_read_unlock();
 	return left;
+}
+
+/**
+ * dm_sync_restore_info - how far a restore is, and how fast
+ * @image: from this image; nothing is told when none goes on from it
+ * @info: out: @total and @done in bytes of whole chunks, those among them that hosts
+ *	waited for; @rate and @limited_by are of the background alone
+ *
+ * What is copied and not cleared yet is not done: that it is could not be relied upon.
+ *
+ * Context: any but an interrupt, interrupts off.
+ */
+void dm_sync_restore_info(struct dm_sync_image *image, struct dm_sync_info *info)
+{
+	unsigned int shift = image->store->chunk_shift + SECTOR_SHIFT;
+	struct dm_sync_restore *r;
+
+	rcu_read_lock();
+	r = rcu_dereference(image->store->restore);
+	if (r && r->image == image) {
+		info->total = r->total << shift;
+		info->done = (r->total - min(dm_sync_map_count(r->map), r->total)) << shift;
+		info->copy_started = r->started;
+		spin_lock(&r->lock);
+		info->rate = dm_sync_pace_rate(&r->pace, ktime_get_ns());
+		info->limited_by = r->pace.limited_by;
+		spin_unlock(&r->lock);
+	}
+	rcu_read_unlock();
 }
 
 /**
@@ -764,6 +801,7 @@ int dm_sync_restore_load(struct dm_sync_store *s, const char **why)
 	}
 	DMINFO("%s: restoring the source from %s goes on: %llu chunks", s->name, image->name,
 	       dm_sync_map_count(r->map));
+	set_total(r);
 	r->on = r->paused = true;
 	s->restore_memory = r;
 	rcu_assign_pointer(s->restore, r);

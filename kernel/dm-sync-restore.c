@@ -670,6 +670,7 @@ static bool serve_all(struct dm_sync_restore *r)
 	return true;
 }
 
+/* r->lock is held. */
 static void set_pace(struct dm_sync_restore *r, u64 now)
 {
 	struct dm_sync_store *s = r->store;
@@ -682,17 +683,51 @@ static void set_pace(struct dm_sync_restore *r, u64 now)
 		dm_sync_pace_set_rate(&r->pace, now, rate);
 }
 
+/* The size of the next piece; @busy: out: hosts are. */
+static unsigned int pace_bytes(struct dm_sync_restore *r, u64 now, bool *busy)
+{
+	u64 since = jiffies_to_nsecs(jiffies - READ_ONCE(r->last_io));
+	unsigned int bytes;
+
+	spin_lock_irq(&r->lock);
+	set_pace(r, now);
+	*busy = dm_sync_pace_host(&r->pace, now, 0, since < now ? now - since : 0);
+	bytes = min(dm_sync_pace_job_bytes(&r->pace, *busy), 1u << 20);
+	spin_unlock_irq(&r->lock);
+	return bytes;
+}
+
+/* Returns 0 when a piece of this size begins now, or when to ask again, in ns. */
+static u64 pace_begin(struct dm_sync_restore *r, u64 now, bool busy, unsigned int bytes)
+{
+	u64 delay;
+
+	spin_lock_irq(&r->lock);
+	delay = dm_sync_pace_delay(&r->pace, now, busy, bytes);
+	if (!delay)
+		dm_sync_pace_started(&r->pace, now, bytes);
+	spin_unlock_irq(&r->lock);
+	return delay;
+}
+
+/* It took as long on either side, as far as we know. */
+static void pace_end(struct dm_sync_restore *r, u64 began, unsigned int bytes)
+{
+	u64 now = ktime_get_ns();
+
+	spin_lock_irq(&r->lock);
+	dm_sync_pace_done(&r->pace, now, bytes, (now - began) / 2, (now - began) / 2);
+	spin_unlock_irq(&r->lock);
+}
+
 /* Returns how long to wait before it goes on, in jiffies. */
 static unsigned long background(struct dm_sync_restore *r)
 {
 	u64 chunk = r->cursor, last, now = ktime_get_ns(), delay;
-	u64 since = jiffies_to_nsecs(jiffies - READ_ONCE(r->last_io));
 	unsigned int bytes, shift = r->store->chunk_shift;
 	bool busy;
 
-	set_pace(r, now);
-	busy = dm_sync_pace_host(&r->pace, now, 0, since < now ? now - since : 0);
-	bytes = min(dm_sync_pace_job_bytes(&r->pace, busy), 1u << 20);
+	bytes = pace_bytes(r, now, &busy);
 	last = r->store->layout.nr_chunks - 1;
 	chunk = dm_sync_map_next(r->map, chunk);
 	if (chunk <= last) {
@@ -704,14 +739,12 @@ static unsigned long background(struct dm_sync_restore *r)
 		return chunk < r->store->layout.nr_chunks ? 0 : ULONG_MAX;
 	}
 	bytes = (last + 1 - chunk) << (shift + SECTOR_SHIFT);
-	delay = dm_sync_pace_delay(&r->pace, now, busy, bytes);
+	delay = pace_begin(r, now, busy, bytes);
 	if (delay)
 		return max(1UL, nsecs_to_jiffies(min_t(u64, delay, NSEC_PER_SEC)));
-	dm_sync_pace_started(&r->pace, now, bytes);
 	if (restore_run(r, chunk, last) != -EAGAIN)
 		r->cursor = last + 1;
-	dm_sync_pace_done(&r->pace, ktime_get_ns(), bytes, (ktime_get_ns() - now) / 2,
-			  (ktime_get_ns() - now) / 2);
+	pace_end(r, now, bytes);
 	return 0;
 }
 

@@ -21,6 +21,7 @@
 
 struct dm_sync_image;
 struct dm_sync_image_change;
+struct dm_sync_info;
 struct dm_sync_map;
 struct dm_sync_step;
 struct dm_sync_store;
@@ -46,13 +47,15 @@ struct dm_sync_demand {
  * @store: whose source
  * @image: from which; not to be looked at when @on is false
  * @map: the chunks that are still to come
- * @lock: what follows, up to @runs, and clearing bits of @map; interrupts off
+ * @lock: what follows, up to @runs, and @pace, and clearing bits of @map; interrupts off
  * @on: it has begun and has not ended; made false with @apply held
  * @paused: the device is suspended, or about to be: no background work
  * @settling: @runs are being cleared: not to be written by hosts until that is durable
  * @demands: host writes that wait
  * @nr_runs, @runs: chunks that the source has by now, but that are still marked; only
  *	changed by the worker
+ * @total: chunks that were to come when it began, or was taken up again
+ * @started: when that was, ns since 1970; both constant
  * @apply: the worker holds it while it reads slots, writes the source or the map. Whoever
  *	ends the restore takes it, with commit_lock held, so the worker does not wait for the
  *	committer while it has it
@@ -61,7 +64,7 @@ struct dm_sync_demand {
  * @unsettled: errno: @runs could not be cleared; copying rests
  * @unflushed: errno: and that was because the source cannot be flushed
  * @last_io: jiffies of the last host I/O; written by hosts
- * @pace: of the background
+ * @pace: of the background; @lock
  * @work: the worker
  * @bio, @vecs, @page: its I/O, one at a time
  */
@@ -77,6 +80,7 @@ struct dm_sync_restore {
 		u64 first;
 		u32 nr;
 	} runs[DM_SYNC_RESTORE_RUNS];
+	u64 total, started;
 	struct mutex apply;
 	bool told;
 	u64 cursor;
@@ -104,6 +108,7 @@ int dm_sync_restore_begin(struct dm_sync_image *image, struct dm_sync_image_chan
 void dm_sync_restore_saved(struct dm_sync_store *s, u64 chunk);
 bool dm_sync_restore_is_from(struct dm_sync_store *s, const struct dm_sync_image *image);
 u64 dm_sync_restore_left(struct dm_sync_image *image);
+void dm_sync_restore_info(struct dm_sync_image *image, struct dm_sync_info *info);
 void dm_sync_restore_off(struct dm_sync_store *s);
 int dm_sync_restore_abort(struct dm_sync_image *image, const struct dm_sync_step *after);
 void dm_sync_restore_finish(struct dm_sync_image *image);

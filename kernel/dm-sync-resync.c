@@ -101,7 +101,8 @@ static void next_run(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 
 	if (rs->narrow)
 		last = region + 1;
-	last = dm_sync_map_next_clear(m->copy_map, region, last) - 1;
+	/* Of a clone the first may have been copied for somebody since it was found. */
+	last = max(dm_sync_map_next_clear(m->copy_map, region, last), region + 1) - 1;
 	slot_set(m, slot, start, region_end(m, last), region, last);
 	rs->cursor = slot->range.last + 1;
 }
@@ -415,7 +416,9 @@ static struct dm_sync_slot *take_slot(struct dm_sync_mirror *m, u64 *delay)
 	*delay = 0;
 	if (!rs->running || !slot || rs->busy >= dm_sync_pace_depth(&rs->pace, busy))
 		return NULL;
-	*delay = dm_sync_pace_delay(&rs->pace, now, busy, bytes);
+	/* That nothing is left, however it was copied, is worth no wait. */
+	if (dm_sync_map_count(m->copy_map))
+		*delay = dm_sync_pace_delay(&rs->pace, now, busy, bytes);
 	if (*delay) {
 		trace_dm_sync_pace(m->pair.id, *delay, rs->pace.limited_by);
 		return NULL;
@@ -605,6 +608,20 @@ void dm_sync_resync_kick(struct dm_sync_mirror *m)
 	spin_unlock_irqrestore(&rs->lock, flags);
 }
 
+/**
+ * dm_sync_resync_copied - something was copied, but not in the background
+ * @m: the mirror, that region being marked no more
+ *
+ * If it was the last the pass has ended, however long the pace would have it wait.
+ *
+ * Context: any; no lock of the mirror held.
+ */
+void dm_sync_resync_copied(struct dm_sync_mirror *m)
+{
+	if (!dm_sync_map_count(m->copy_map))
+		dm_sync_resync_kick(m);
+}
+
 /*----------------------------------------------------------------
  * Copies that somebody waits for
  *--------------------------------------------------------------*/
@@ -665,6 +682,7 @@ static blk_status_t restore_region(struct dm_sync_mirror *m, u64 region)
 		return error;
 	dm_sync_activity_touch(m->activity, dm_sync_extent_of(m, end - 1));
 	dm_sync_map_clear(m->copy_map, region);
+	dm_sync_resync_copied(m);
 	return BLK_STS_OK;
 }
 

@@ -18,6 +18,17 @@
  * after the next batch is complete. If nothing else is left, a batch that fills no
  * slot does it.
  *
+ * Memory: a byte for each slot block, which says how many of its slots are in use, and
+ * bits of the slots, 2 KiB for a group of 64 blocks. A group of which every slot is in
+ * use needs no bits, and has none: a store that is full of what is in use takes next to
+ * nothing, and only what is neither full nor to be filled in order takes a bit a slot.
+ * Groups have their bits from the beginning, so to take a slot never needs memory; to
+ * free the first one of a full group does. As that must not fail, the bits that were
+ * given back last are kept: so a batch that failed gives its slots back in any case. If
+ * there is neither memory, nor a reserve of the kernel's, nor these, the slot goes on to
+ * count as used, like one that a block that cannot be read has, until the store is
+ * loaded again. That wastes space and harms nobody: nothing on disk says "free".
+ *
  * The store's committer changes all this; counts may be read by anyone. No locks.
  */
 #ifdef __KERNEL__
@@ -35,30 +46,91 @@
 
 #define BLOCK_SLOTS	DM_SYNC_BLOCK_SLOTS_NR
 #define BLOCK_BYTES	32u
+#define GROUP_BLOCKS	DM_SYNC_SEGMENT_BLOCKS
+#define GROUP_SLOTS	(GROUP_BLOCKS * BLOCK_SLOTS)
+#define GROUP_BYTES	(GROUP_BLOCKS * BLOCK_BYTES)
 
 static u32 block_slots(const struct dm_sync_slots *s, u32 block)
 {
 	return min(s->nr - block * BLOCK_SLOTS, BLOCK_SLOTS);
 }
 
+static u32 nr_groups(u32 nr_blocks)
+{
+	return nr_blocks / GROUP_BLOCKS + !!(nr_blocks % GROUP_BLOCKS);
+}
+
+/* The bits of a block whose group has some. */
+static u8 *block_map(const struct dm_sync_slots *s, u32 block)
+{
+	return s->map[block / GROUP_BLOCKS] + block % GROUP_BLOCKS * BLOCK_BYTES;
+}
+
 static bool test_slot(const struct dm_sync_slots *s, u32 slot)
 {
-	return test_bit_le(slot % BLOCK_SLOTS, s->map + slot / BLOCK_SLOTS * BLOCK_BYTES);
+	u32 block = slot / BLOCK_SLOTS;
+
+	return !s->map[block / GROUP_BLOCKS] ||
+	       test_bit_le(slot % BLOCK_SLOTS, block_map(s, block));
+}
+
+/* A block is full now: if its whole group is, that needs no bits. */
+static void drop_map(struct dm_sync_slots *s, u32 group)
+{
+	u32 block = group * GROUP_BLOCKS, end = min(block + GROUP_BLOCKS, s->nr_blocks);
+
+	for (; block < end; block++)
+		if (s->fill[block] < block_slots(s, block))
+			return;
+	kfree(s->spare);
+	s->spare = s->map[group];
+	s->map[group] = NULL;
+}
+
+/*
+ * A slot of the group is to be freed. Host writes may be waiting, perhaps the very ones
+ * that would free memory: so no waiting without end, rather the reserves.
+ */
+static bool need_map(struct dm_sync_slots *s, u32 group)
+{
+	u8 *map;
+
+	if (s->map[group])
+		return true;
+	map = kzalloc(GROUP_BYTES, GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+	if (!map)
+		map = kzalloc(GROUP_BYTES, GFP_ATOMIC | __GFP_NOWARN);
+	if (!map) {
+		map = s->spare;
+		s->spare = NULL;
+	}
+	if (!map)
+		return false;
+	memset(map, 0xff, GROUP_BYTES);
+	s->map[group] = map;
+	return true;
 }
 
 static void set_slot(struct dm_sync_slots *s, u32 slot)
 {
 	u32 block = slot / BLOCK_SLOTS;
 
-	__set_bit_le(slot % BLOCK_SLOTS, s->map + block * BLOCK_BYTES);
+	__set_bit_le(slot % BLOCK_SLOTS, block_map(s, block));
 	s->nr_empty -= !s->fill[block]++;
+	if (s->fill[block] == block_slots(s, block))
+		drop_map(s, block / GROUP_BLOCKS);
 }
 
+/* The slot was counted as free already; see above for when it cannot be. */
 static void clear_slot(struct dm_sync_slots *s, u32 slot)
 {
 	u32 block = slot / BLOCK_SLOTS;
 
-	__clear_bit_le(slot % BLOCK_SLOTS, s->map + block * BLOCK_BYTES);
+	if (!need_map(s, block / GROUP_BLOCKS)) {
+		WRITE_ONCE(s->used, s->used + 1);
+		return;
+	}
+	__clear_bit_le(slot % BLOCK_SLOTS, block_map(s, block));
 	s->nr_empty += !--s->fill[block];
 }
 
@@ -84,10 +156,41 @@ int dm_sync_slots_init(struct dm_sync_slots *s, u32 nr)
  */
 void dm_sync_slots_exit(struct dm_sync_slots *s)
 {
+	u32 group;
+
+	for (group = 0; s->map && group < nr_groups(s->nr_blocks); group++)
+		kfree(s->map[group]);
+	kfree(s->spare);
 	kvfree(s->fill);
 	kvfree(s->map);
 	s->fill = NULL;
 	s->map = NULL;
+	s->spare = NULL;
+}
+
+/* Bits for those of the groups that have none, from @group on; all of them or none. */
+static int add_maps(u8 **map, u32 group, u32 end)
+{
+	u32 i;
+
+	for (i = group; i < end; i++) {
+		map[i] = kzalloc(GROUP_BYTES, GFP_NOIO);
+		if (map[i])
+			continue;
+		while (i > group)
+			kfree(map[--i]);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The last group has bits, and its slots from @s->nr on come to be. */
+static void open_group(struct dm_sync_slots *s)
+{
+	u32 slot, end = (s->nr / GROUP_SLOTS + 1) * GROUP_SLOTS;
+
+	for (slot = s->nr; slot < end; slot++)
+		__clear_bit_le(slot % BLOCK_SLOTS, block_map(s, slot / BLOCK_SLOTS));
 }
 
 /**
@@ -101,20 +204,25 @@ void dm_sync_slots_exit(struct dm_sync_slots *s)
 int dm_sync_slots_grow(struct dm_sync_slots *s, u32 nr)
 {
 	u32 nr_blocks = nr / BLOCK_SLOTS + !!(nr % BLOCK_SLOTS);
-	u8 *fill, *map;
+	u32 groups = nr_groups(s->nr_blocks);
+	u8 *fill, **map;
 
 	if (nr <= s->nr)
 		return 0;
+	if (s->nr % GROUP_SLOTS && !need_map(s, s->nr / GROUP_SLOTS))
+		return -ENOMEM;
 	fill = kvcalloc(nr_blocks, 1, GFP_NOIO);
-	map = kvcalloc(nr_blocks, BLOCK_BYTES, GFP_NOIO);
-	if (!fill || !map) {
+	map = kvcalloc(nr_groups(nr_blocks), sizeof(*map), GFP_NOIO);
+	if (!fill || !map || add_maps(map, groups, nr_groups(nr_blocks))) {
 		kvfree(fill);
 		kvfree(map);
 		return -ENOMEM;
 	}
+	if (s->nr % GROUP_SLOTS)
+		open_group(s);
 	if (s->nr_blocks) {
 		memcpy(fill, s->fill, s->nr_blocks);
-		memcpy(map, s->map, s->nr_blocks * BLOCK_BYTES);
+		memcpy(map, s->map, groups * sizeof(*map));
 	}
 	kvfree(s->fill);
 	kvfree(s->map);
@@ -146,7 +254,7 @@ bool dm_sync_slots_in_use(const struct dm_sync_slots *s, u32 slot)
  * @s: the slots
  * @slot: the slot, of whatever number
  *
- * Context: the committer.
+ * Context: the committer, before the first dm_sync_slots_alloc().
  * Return: false when there is no such slot or it is in use already.
  */
 bool dm_sync_slots_take(struct dm_sync_slots *s, u32 slot)
@@ -272,21 +380,19 @@ void dm_sync_slots_free(struct dm_sync_slots *s, u32 slot)
 }
 
 /**
- * dm_sync_slots_shun - hand out no slot of a block, until one of it is freed
+ * dm_sync_slots_skip - look for slots in other blocks first
  * @s: the slots
- * @slot: one of the block, in use; it stays so
+ * @slot: one of the block that is left alone until all others were looked at
  *
- * For a block that cannot be read. What is free of it counts as used from now on.
+ * For a block that cannot be read just now.
  *
  * Context: the committer.
  */
-void dm_sync_slots_shun(struct dm_sync_slots *s, u32 slot)
+void dm_sync_slots_skip(struct dm_sync_slots *s, u32 slot)
 {
-	u32 block = slot / BLOCK_SLOTS;
-	u32 at = block * BLOCK_SLOTS, end = at + block_slots(s, block);
+	u32 block = slot / BLOCK_SLOTS + 1;
 
-	for (; at < end; at++)
-		dm_sync_slots_take(s, at);
+	s->cursor = block < s->nr_blocks ? block * BLOCK_SLOTS : 0;
 }
 
 /**

@@ -25,7 +25,9 @@
  * @back: which of these were freed since and are held back; bit i is @newest + i
  * @back_nr: how many
  * @fill: of each block, slots in use or held back
- * @map: of each block, 32 bytes: bit i is its slot i, in use or held back
+ * @map: of each 64 blocks, 32 bytes for each: bit i is its slot i, in use or held back;
+ *	NULL: all are
+ * @spare: the bits that were given back last, or NULL
  */
 struct dm_sync_slots {
 	u32 nr, used;
@@ -35,7 +37,8 @@ struct dm_sync_slots {
 	u8 back[32];
 	u32 back_nr;
 	u8 *fill;
-	u8 *map;
+	u8 **map;
+	u8 *spare;
 };
 
 int dm_sync_slots_init(struct dm_sync_slots *s, u32 nr);
@@ -43,7 +46,7 @@ void dm_sync_slots_exit(struct dm_sync_slots *s);
 int dm_sync_slots_grow(struct dm_sync_slots *s, u32 nr);
 bool dm_sync_slots_take(struct dm_sync_slots *s, u32 slot);
 u32 dm_sync_slots_alloc(struct dm_sync_slots *s, u32 want, u32 *first);
-void dm_sync_slots_shun(struct dm_sync_slots *s, u32 slot);
+void dm_sync_slots_skip(struct dm_sync_slots *s, u32 slot);
 void dm_sync_slots_free(struct dm_sync_slots *s, u32 slot);
 void dm_sync_slots_complete(struct dm_sync_slots *s, u32 first, u32 nr);
 bool dm_sync_slots_in_use(const struct dm_sync_slots *s, u32 slot);

@@ -320,11 +320,35 @@ static struct image_disk *record_at(void *block, unsigned int place)
 	return (struct image_disk *)((u8 *)block + DM_SYNC_BLOCK_HEADER) + place;
 }
 
+static bool name_char_ok(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '_' || c == '+' || c == '-';
+}
+
+/**
+ * dm_sync_image_name_ok - is this a name for an image?
+ * @name: NUL-terminated
+ *
+ * It becomes the name of a directory, and stands behind an @.
+ *
+ * Context: any.
+ */
+bool dm_sync_image_name_ok(const char *name)
+{
+	size_t len = 0;
+
+	while (len < DM_SYNC_IMAGE_NAME && name_char_ok(name[len]))
+		len++;
+	return len && len < DM_SYNC_IMAGE_NAME && !name[len] && strcmp(name, ".") &&
+	       strcmp(name, "..");
+}
+
 /**
  * dm_sync_image_encode - write the record of an image
  * @block: 4096 bytes, of which this record is overwritten
  * @place: of the record in the block, below DM_SYNC_IMAGES_PER_BLOCK
- * @r: what it is to say; its uuid is not all zero
+ * @r: what it is to say; its uuid is not all zero, its name one that an image can have
  *
  * Context: any.
  */
@@ -373,6 +397,8 @@ void dm_sync_image_erase(void *block, unsigned int place)
  * @place: of the record in the block
  * @r: out: what it says, all zero when it is free
  *
+ * A block may be whole, and still say what no dm-sync has written.
+ *
  * Context: any.
  * Return: 0; -ENOENT when it is free; -EUCLEAN when it cannot be.
  */
@@ -402,7 +428,8 @@ int dm_sync_image_decode(const void *block, unsigned int place,
 	r->progress = d->progress;
 	r->requested = d->requested;
 	r->changes = le32_to_cpu(d->changes);
-	if (d->name[DM_SYNC_IMAGE_NAME - 1] || !r->generation != !r->own_id)
+	if (d->name[DM_SYNC_IMAGE_NAME - 1] || !dm_sync_image_name_ok(r->name) ||
+	    !r->generation != !r->own_id)
 		return -EUCLEAN;
 	return 0;
 }

@@ -130,7 +130,7 @@ enum dm_sync_image_flags {
 /**
  * struct dm_sync_image_record - an image as its record says
  * @uuid: of the pair; all zero: the record is free
- * @name: NUL-terminated
+ * @name: NUL-terminated; dm_sync_image_name_ok()
  * @generation: of its point in time; 0: it has none
  * @own_id: what its own writes are marked with; 0 when @generation is
  * @established, @sync_time, @reason_time: nanoseconds since 1970, 0 is never
@@ -151,6 +151,7 @@ struct dm_sync_image_record {
 	u32 changes;
 };
 
+bool dm_sync_image_name_ok(const char *name);
 void dm_sync_image_encode(void *block, unsigned int place,
 			  const struct dm_sync_image_record *r);
 void dm_sync_image_erase(void *block, unsigned int place);

@@ -45,16 +45,6 @@
  * Memory
  *--------------------------------------------------------------*/
 
-static void free_segments(struct dm_sync_store *s)
-{
-	u32 i;
-
-	for (i = 0; s->slot_blocks && i < s->layout.nr_segments; i++)
-		kfree(s->slot_blocks[i]);
-	kvfree(s->slot_blocks);
-	s->slot_blocks = NULL;
-}
-
 /**
  * dm_sync_store_unload - free what was loaded
  * @s: the store; its images are gone, and nobody uses it any more, for a grace period
@@ -69,8 +59,7 @@ void dm_sync_store_unload(struct dm_sync_store *s)
 	dm_sync_restore_free(s);
 	dm_sync_view_exit(&s->view);
 	dm_sync_slots_exit(&s->slots);
-	free_segments(s);
-	kfree(s->spare);
+	kvfree(s->slot_homes);
 	kfree(s->items);
 	dm_sync_stretch_destroy(s->stretch);
 	kfree(s->super_buf);
@@ -82,7 +71,7 @@ void dm_sync_store_unload(struct dm_sync_store *s)
 	}
 	if (s->ranges)
 		dm_sync_ranges_destroy(s->ranges);
-	s->spare = NULL;
+	s->slot_homes = NULL;
 	s->items = NULL;
 	s->stretch = NULL;
 	s->super_buf = s->slot_buf = s->slot_old = NULL;
@@ -123,7 +112,7 @@ static int set_layout(struct dm_sync_store *s, const char **why)
 		return r;
 	}
 	dm_sync_view_init(&s->view, s->layout.nr_chunks);
-	s->slot_blocks = kvcalloc(s->layout.nr_segments, sizeof(*s->slot_blocks), GFP_NOIO);
+	s->slot_homes = kvcalloc(s->layout.nr_segments, sizeof(*s->slot_homes), GFP_NOIO);
 	s->cached = s->rewrite = DM_SYNC_NO_BLOCK;
 	s->image_owed = 0;
 	for (i = 0; i < DM_SYNC_IMAGE_BLOCKS; i++)
@@ -132,7 +121,7 @@ static int set_layout(struct dm_sync_store *s, const char **why)
 			.nr = 1 + i,
 			.home = 1,
 		};
-	return s->slot_blocks ? 0 : -ENOMEM;
+	return s->slot_homes ? 0 : -ENOMEM;
 }
 
 /*----------------------------------------------------------------
@@ -307,6 +296,17 @@ static int read_table(struct dm_sync_store *s, struct dm_sync_stretch *stretch, 
 	return 0;
 }
 
+/* The one before it would be in its place wherever images are found by their names. */
+static bool is_second(struct dm_sync_store *s, unsigned int nr, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (s->image[i] && !strcmp(s->image[i]->name, name))
+			return true;
+	return false;
+}
+
 static int load_image(struct dm_sync_store *s, unsigned int nr,
 		      const struct dm_sync_image_record *r)
 {
@@ -315,6 +315,8 @@ static int load_image(struct dm_sync_store *s, unsigned int nr,
 
 	if (r->flags & DM_SYNC_IMAGE_DISSOLVED)
 		return 0;
+	if (is_second(s, nr, r->name))
+		return -EUCLEAN;
 	image = dm_sync_image_load(s, nr, r);
 	if (!image)
 		return -ENOMEM;
@@ -366,17 +368,14 @@ struct scan {
 	u32 kept_index;
 };
 
-/* This copy of the block is the truth. */
-static int believe(struct dm_sync_store *s, u32 index, const struct dm_sync_slot_homes *h,
-		   int home, const void *buf)
+/* The copy in this home of the block is the truth. */
+static int believe(struct dm_sync_store *s, u32 index, int home, const void *buf)
 {
-	struct dm_sync_block *b = dm_sync_store_block(s, index);
 	u32 i, nr = dm_sync_store_block_slots(&s->layout, index);
 	struct dm_sync_entry e;
 	int r = 0;
 
-	b->seq = h->homes.last_seq;
-	b->home = home;
+	dm_sync_store_set_home(s, index, home);
 	for (i = 0; i < nr && !r; i++) {
 		r = dm_sync_entry_decode(buf, i, s->layout.nr_chunks, &e);
 		if (!r)
@@ -388,20 +387,21 @@ static int believe(struct dm_sync_store *s, u32 index, const struct dm_sync_slot
 static int scan_block(struct dm_sync_store *s, struct scan *scan, u32 index, unsigned int at)
 {
 	void **buf = &scan->stretch->buf[2 * at];
+	struct dm_sync_block b = dm_sync_store_block(s, index);
 	int *error = &scan->stretch->error[2 * at];
 	struct dm_sync_slot_homes h;
 	bool newest;
 	int r;
 
 	r = dm_sync_slot_homes_judge(&h, buf[0], error[0], buf[1], error[1], s->meta.uuid,
-				     &dm_sync_store_block(s, index)->id, scan->codec.clean);
+				     &b.id, scan->codec.clean);
 	r = dm_sync_slot_scan_add(&scan->codec, index, r, &h, &newest);
 	if (r)
 		return r;
 	if (!newest)
-		return believe(s, index, &h, h.homes.home, buf[h.homes.home]);
+		return believe(s, index, h.homes.home, buf[h.homes.home]);
 	if (scan->kept_index != DM_SYNC_NO_BLOCK)
-		r = believe(s, scan->kept_index, &scan->kept, scan->kept.homes.home,
+		r = believe(s, scan->kept_index, scan->kept.homes.home,
 			    scan->kept.homes.home ? s->slot_old : s->slot_buf);
 	scan->kept = h;
 	scan->kept_index = index;
@@ -415,13 +415,10 @@ static int scan_segment(struct dm_sync_store *s, struct scan *scan, u32 segment)
 	u32 i, at, nr, index = segment * DM_SYNC_SEGMENT_BLOCKS;
 	int r = 0;
 
-	s->slot_blocks[segment] = dm_sync_store_new_segment(s, segment, GFP_NOIO);
-	if (!s->slot_blocks[segment])
-		return -ENOMEM;
 	for (i = 0; i < DM_SYNC_SEGMENT_BLOCKS && !r; i += nr) {
 		nr = min(scan->stretch->nr / 2, DM_SYNC_SEGMENT_BLOCKS - i);
 		dm_sync_stretch_read(&s->meta, scan->stretch,
-				     s->slot_blocks[segment][i].nr, nr);
+				     dm_sync_store_slot_block(&s->layout, index + i), nr);
 		for (at = 0; at < nr && !r; at++)
 			r = scan_block(s, scan, index + i + at, at);
 		cond_resched();
@@ -490,7 +487,11 @@ static int scan_end(struct dm_sync_store *s, struct scan *scan)
 	else
 		DMINFO("%s: the newest batch of the store was cut, and is not used", s->name);
 	scan->kept.homes.home = home;
-	return believe(s, scan->kept_index, &scan->kept, home, s->slot_buf);
+	r = believe(s, scan->kept_index, home, s->slot_buf);
+	/* Above both copies, whichever is believed. */
+	s->slot_block = dm_sync_store_block(s, s->cached);
+	s->slot_block.seq = scan->kept.homes.last_seq;
+	return r;
 }
 
 struct take {
@@ -569,12 +570,6 @@ static int lose_all(struct dm_sync_store *s)
 
 static void forget_segments(struct dm_sync_store *s)
 {
-	u32 i;
-
-	for (i = 0; i < s->layout.nr_segments; i++) {
-		kfree(s->slot_blocks[i]);
-		s->slot_blocks[i] = NULL;
-	}
 	s->super.segments = 0;
 	s->super.batch = s->batch = 0;
 	s->cached = s->rewrite = DM_SYNC_NO_BLOCK;
@@ -669,7 +664,7 @@ static int take_up(struct dm_sync_store *s, struct dm_sync_stretch *stretch, boo
 int dm_sync_store_grow(struct dm_sync_store *s, const char **why)
 {
 	struct dm_sync_store_layout l;
-	struct dm_sync_block **blocks;
+	u64 *homes;
 
 	*why = "the device is smaller than the store on it";
 	if (dm_sync_store_layout(&l, s->layout.chunk_sectors, s->layout.source_sectors,
@@ -678,12 +673,12 @@ int dm_sync_store_grow(struct dm_sync_store *s, const char **why)
 		return -EINVAL;
 	if (l.nr_segments > s->layout.nr_segments) {
 		*why = "not enough memory";
-		blocks = kvcalloc(l.nr_segments, sizeof(*blocks), GFP_NOIO);
-		if (!blocks)
+		homes = kvcalloc(l.nr_segments, sizeof(*homes), GFP_NOIO);
+		if (!homes)
 			return -ENOMEM;
-		memcpy(blocks, s->slot_blocks, s->layout.nr_segments * sizeof(*blocks));
-		kvfree(s->slot_blocks);
-		s->slot_blocks = blocks;
+		memcpy(homes, s->slot_homes, s->layout.nr_segments * sizeof(*homes));
+		kvfree(s->slot_homes);
+		s->slot_homes = homes;
 	}
 	s->layout.store_sectors = l.store_sectors;
 	s->layout.nr_segments = l.nr_segments;

@@ -23,9 +23,17 @@
  * Ids: the superblock's are DM_SYNC_GENERATIONS_AHEAD above those that were handed out,
  * and after a start the first one that is handed out is the superblock's. So none is
  * ever given twice, and a point in time writes its record and nothing else.
+ *
+ * Slot blocks: there are many, so memory keeps one bit of each, the home that holds its
+ * newest copy, and all else of one, the cached one. The sequence number of any other is in
+ * that copy, and is taken from there when the block is read again, as it has to be before
+ * it is written. That is the right one, as a block leaves the cache only when the copy is
+ * whole and the other home holds an older one or none: after a write that succeeded. One
+ * that failed, or a load that believes the older copy, leaves it cached with its number,
+ * and s->rewrite keeps it there until it was written again (dm-sync-commit-store.c). So
+ * the next write goes, as ever, to the home that does not hold what is believed, with a
+ * number above both.
  */
-#include <linux/slab.h>
-
 #include "dm-sync-store.h"
 
 #define DM_MSG_PREFIX "sync"
@@ -216,13 +224,36 @@ int dm_sync_store_write_owed(struct dm_sync_store *s)
 /**
  * dm_sync_store_block - what memory knows of a slot block
  * @s: the store
- * @index: of the block, in a formatted segment
+ * @index: of the block
+ *
+ * Context: commit_lock held.
+ * Return: the block, without its sequence number.
+ */
+struct dm_sync_block dm_sync_store_block(const struct dm_sync_store *s, u32 index)
+{
+	u64 homes = s->slot_homes[index / DM_SYNC_SEGMENT_BLOCKS];
+
+	return (struct dm_sync_block) {
+		.id = { s->super.epoch, DM_SYNC_BLOCK_SLOTS, index },
+		.nr = dm_sync_store_slot_block(&s->layout, index),
+		.home = homes >> index % DM_SYNC_SEGMENT_BLOCKS & 1,
+	};
+}
+
+/**
+ * dm_sync_store_set_home - where the newest copy of a slot block is
+ * @s: the store
+ * @index: of the block
+ * @home: 0 or 1
  *
  * Context: commit_lock held.
  */
-struct dm_sync_block *dm_sync_store_block(struct dm_sync_store *s, u32 index)
+void dm_sync_store_set_home(struct dm_sync_store *s, u32 index, u8 home)
 {
-	return &s->slot_blocks[index / DM_SYNC_SEGMENT_BLOCKS][index % DM_SYNC_SEGMENT_BLOCKS];
+	u64 *homes = &s->slot_homes[index / DM_SYNC_SEGMENT_BLOCKS];
+	u64 bit = 1ull << index % DM_SYNC_SEGMENT_BLOCKS;
+
+	*homes = home ? *homes | bit : *homes & ~bit;
 }
 
 /**
@@ -236,44 +267,24 @@ u32 dm_sync_store_formatted_slots(const struct dm_sync_store *s)
 	return min_t(u64, (u64)s->super.segments * DM_SYNC_SEGMENT_SLOTS, s->layout.nr_slots);
 }
 
-/**
- * dm_sync_store_new_segment - memory for what is known of a segment's slot blocks
- * @s: the store
- * @segment: which
- * @gfp: allocation
- *
- * Context: may sleep as @gfp says.
- * Return: its 64 blocks, or NULL.
- */
-struct dm_sync_block *dm_sync_store_new_segment(struct dm_sync_store *s, u32 segment, gfp_t gfp)
-{
-	u32 i, index = segment * DM_SYNC_SEGMENT_BLOCKS;
-	struct dm_sync_block *b = s->spare;
+_Static_assert(DM_SYNC_SEGMENT_BLOCKS == 64, "one word of homes each");
 
-	s->spare = NULL;
-	if (!b)
-		b = kcalloc(DM_SYNC_SEGMENT_BLOCKS, sizeof(*b), gfp);
-	for (i = 0; b && i < DM_SYNC_SEGMENT_BLOCKS; i++)
-		b[i] = (struct dm_sync_block) {
-			.id = { s->super.epoch, DM_SYNC_BLOCK_SLOTS, index + i },
-			.nr = dm_sync_store_slot_block(&s->layout, index + i),
-			.home = 1,
-		};
-	return b;
-}
-
-static int write_segment(struct dm_sync_store *s, struct dm_sync_block *b)
+static int write_segment(struct dm_sync_store *s, u32 segment)
 {
-	u32 i, at, nr;
+	u32 i, at, nr, index = segment * DM_SYNC_SEGMENT_BLOCKS;
+	struct dm_sync_block b;
 	int r = 0;
 
 	for (i = 0; i < DM_SYNC_SEGMENT_BLOCKS && !r; i += nr) {
 		nr = min(s->stretch->nr / 2, DM_SYNC_SEGMENT_BLOCKS - i);
 		for (at = 0; at < nr; at++) {
+			b = dm_sync_store_block(s, index + i + at);
 			memset(s->stretch->buf[2 * at], 0, DM_SYNC_BLOCK_SIZE);
-			dm_sync_stretch_seal(&s->meta, s->stretch, at, &b[i + at]);
+			dm_sync_stretch_seal(&s->meta, s->stretch, at, &b);
+			dm_sync_store_set_home(s, index + i + at, b.home);
 		}
-		r = dm_sync_stretch_write(&s->meta, s->stretch, b[i].nr, nr);
+		r = dm_sync_stretch_write(&s->meta, s->stretch,
+					  dm_sync_store_slot_block(&s->layout, index + i), nr);
 	}
 	return r;
 }
@@ -293,30 +304,20 @@ static int write_segment(struct dm_sync_store *s, struct dm_sync_block *b)
  */
 int dm_sync_store_format_segment(struct dm_sync_store *s)
 {
-	u32 segment = s->super.segments;
-	struct dm_sync_block *b;
 	int r;
 
 	if (s->slots.nr < dm_sync_store_formatted_slots(s))
 		return dm_sync_slots_grow(&s->slots, dm_sync_store_formatted_slots(s));
-	if (segment >= s->layout.nr_segments)
+	if (s->super.segments >= s->layout.nr_segments)
 		return -ENOSPC;
-	b = dm_sync_store_new_segment(s, segment, GFP_NOIO);
-	if (!b)
-		return -ENOMEM;
-	r = write_segment(s, b);
-	if (!r) {
-		s->super.segments++;
-		r = dm_sync_store_write_super(s);
-		if (r)
-			s->super.segments--;
-	}
+	r = write_segment(s, s->super.segments);
+	if (r)
+		return r;
+	s->super.segments++;
+	r = dm_sync_store_write_super(s);
 	if (r) {
-		s->spare = b;
+		s->super.segments--;
 		return r;
 	}
-	s->slot_blocks[segment] = b;
-	s->spare = kcalloc(DM_SYNC_SEGMENT_BLOCKS, sizeof(*b),
-			   GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
 	return dm_sync_slots_grow(&s->slots, dm_sync_store_formatted_slots(s));
 }

@@ -318,8 +318,12 @@ static int load_once(struct dm_sync_store *s, const struct dm_sync_config *c,
 {
 	int r;
 
-	if (s->loaded)
+	if (s->loaded) {
+		if (c->format)
+			DMWARN("%s: format is ignored, as the store is in use: remove the device first",
+			       s->name);
 		return dm_sync_store_grow(s, why);
+	}
 	r = dm_sync_store_load(s, c, why);
 	s->loaded = !r;
 	return r;

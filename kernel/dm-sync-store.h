@@ -218,15 +218,15 @@ struct dm_sync_store {
 	void *super_buf, *image_buf[DM_SYNC_IMAGE_BLOCKS];
 	u32 image_owed;			/* bit i: image block i has to be written again */
 	u32 next_generation, next_own;	/* not handed out yet; those in @super are ahead */
-	struct dm_sync_block **slot_blocks;	/* of each formatted segment: 64 */
+	u64 *slot_homes;		/* of each segment: bit i: where its block i is newest */
 	u32 cached;			/* slot block in @slot_buf, or DM_SYNC_NO_BLOCK */
+	struct dm_sync_block slot_block;	/* it */
 	u32 rewrite;			/* it has to be written before any other; likewise */
 	void *slot_buf, *slot_old;	/* @slot_old: as it was before the batch */
 	u64 batch;			/* number of the last one; @super.batch: complete */
 	bool fua;			/* FUA makes a write durable */
 	struct dm_sync_commit_item *items;
 	struct dm_sync_stretch *stretch;	/* reserves, to format a segment */
-	struct dm_sync_block *spare;
 	struct dm_sync_slots slots;
 	struct dm_sync_view view;	/* read under RCU */
 	struct dm_sync_image *image[DM_SYNC_MAX_IMAGES];	/* set by the conductor */
@@ -326,10 +326,9 @@ int dm_sync_store_write_record(struct dm_sync_store *s, struct dm_sync_image *im
 int dm_sync_store_erase_record(struct dm_sync_store *s, struct dm_sync_image *image);
 int dm_sync_store_write_owed(struct dm_sync_store *s);
 int dm_sync_store_format_segment(struct dm_sync_store *s);
-struct dm_sync_block *dm_sync_store_new_segment(struct dm_sync_store *s, u32 segment,
-						gfp_t gfp);
 u32 dm_sync_store_formatted_slots(const struct dm_sync_store *s);
-struct dm_sync_block *dm_sync_store_block(struct dm_sync_store *s, u32 index);
+struct dm_sync_block dm_sync_store_block(const struct dm_sync_store *s, u32 index);
+void dm_sync_store_set_home(struct dm_sync_store *s, u32 index, u8 home);
 
 /* dm-sync-commit-store.c: saves become durable */
 void dm_sync_store_commit_init(struct dm_sync_store *s);

@@ -121,8 +121,8 @@ void dm_sync_batch_write(struct dm_sync_batch *batch, struct dm_sync_block *b,
 int dm_sync_batch_drain(struct dm_sync_batch *batch);
 int dm_sync_batch_end(struct dm_sync_batch *batch, int error);
 int dm_sync_batch_wait(struct dm_sync_batch *batch);
-int dm_sync_block_reread(struct dm_sync_meta *meta, const struct dm_sync_block *b,
-			 void *buf);
+int dm_sync_block_reread(struct dm_sync_meta *meta, struct dm_sync_block *b,
+			 void *buf, void *other);
 int dm_sync_block_write(struct dm_sync_meta *meta, struct dm_sync_block *b,
 			void *buf);
 int dm_sync_block_format(struct dm_sync_meta *meta, struct dm_sync_block *b,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Questions before something that cannot be undone, and requests in words. */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,4 +48,23 @@ void print_request(const struct dms_request *request)
 int sum_up(unsigned int tried, unsigned int failed, int code)
 {
 	return failed && tried > 1 ? EXIT_SOME_FAILED : code;
+}
+
+int send_one(struct args *args, const struct dms_pair *pair, const struct dms_request *request)
+{
+	int err;
+
+	if (given(args, OPT_DRY_RUN)) {
+		print_request(request);
+		return EXIT_OK;
+	}
+	err = dms_send(args->client, request, NULL);
+	if (err == -EALREADY)
+		err = 0;
+	if (err)
+		return fail_kernel(args, pair, args->command->name, err);
+	note_kernel(args, pair->name);
+	if (given(args, OPT_VERBOSE))
+		printf("%s: %s accepted\n", pair->name, args->command->name);
+	return EXIT_OK;
 }

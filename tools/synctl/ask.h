@@ -21,4 +21,7 @@ void print_request(const struct dms_request *request);
 /* Several of several failed: keep one's own code, or say "some". */
 int sum_up(unsigned int tried, unsigned int failed, int code);
 
+/* Send what changes a pair, or show it with --dry-run; an exit code, the complaint printed */
+int send_one(struct args *args, const struct dms_pair *pair, const struct dms_request *request);
+
 #endif /* SYNCTL_ASK_H */

@@ -76,7 +76,9 @@ const struct command commands[] = {
 	OPERATION("reverse", REVERSE_ROLES, "exchange source and replica", NULL, 0),
 	{ "set", GROUP_CONTROL, "PAIR... KEY=VALUE...", "change settings while it runs",
 	  "copy-priority (or priority): low, same, high, none; rate: bytes a second;\n"
-	  "hold: queue, track; hold-max: a time; recovery: auto, manual.",
+	  "hold: queue, track; hold-max: a time; recovery: auto, manual.\n"
+	  "Of a store, as VOL or VOL@IMAGE, with effect on all its images: copy-priority and\n"
+	  "rate (of a restore), hold-max, and as VOL on-full: drop, hold.",
 	  "synctl set db0 rate=100M priority=same", SENDING, 1, MANY, 0, cmd_set },
 
 	{ "mirror", GROUP_LIFE, "SOURCE REPLICA", "create a mirror",

@@ -200,6 +200,25 @@ int dm_set_uuid(const char *name, const char *uuid)
 	return task_run(t, true, 0);
 }
 
+int dm_message(const char *name, const char *text)
+{
+	struct dm_task *t = task_new(DM_DEVICE_TARGET_MSG, name);
+	int kmsg = open_kmsg();
+	int err;
+
+	reason[0] = 0;
+	if (t && (!dm_task_set_sector(t, 0) || !dm_task_set_message(t, text))) {
+		dm_task_destroy(t);
+		t = NULL;
+	}
+	err = task_run(t, false, 0);
+	if (err)
+		read_kmsg(kmsg, name);
+	else if (kmsg >= 0)
+		close(kmsg);
+	return err;
+}
+
 int dm_remove(const char *name)
 {
 	struct dm_task *t = task_new(DM_DEVICE_REMOVE, name);

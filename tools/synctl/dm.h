@@ -43,6 +43,9 @@ int dm_create(const struct dm_device *dev, struct devno *devno);
 /* Give a device without a uuid one. */
 int dm_set_uuid(const char *name, const char *uuid);
 
+/* Send a device a message. Return: 0 or a negative errno; dm_reason() may have words for it. */
+int dm_message(const char *name, const char *text);
+
 /* Remove a device, trying for a while if udev has it open. */
 int dm_remove(const char *name);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The operations, and set. Both end in one netlink request for each pair. */
+/* The operations. Each ends in one netlink request for each pair. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -122,26 +122,6 @@ static int guard(struct args *args, const struct dms_pair *pair)
 	}
 }
 
-static int send_one(struct args *args, const struct dms_pair *pair,
-		    const struct dms_request *request)
-{
-	int err;
-
-	if (given(args, OPT_DRY_RUN)) {
-		print_request(request);
-		return EXIT_OK;
-	}
-	err = dms_send(args->client, request, NULL);
-	if (err == -EALREADY)
-		err = 0;
-	if (err)
-		return fail_kernel(args, pair, args->command->name, err);
-	note_kernel(args, pair->name);
-	if (given(args, OPT_VERBOSE))
-		printf("%s: %s accepted\n", pair->name, args->command->name);
-	return EXIT_OK;
-}
-
 /* suspend --hold-max first sets how long writes may be held. */
 static int set_hold_max(struct args *args, const struct dms_pair *pair)
 {
@@ -230,116 +210,6 @@ int cmd_operation(struct args *args)
 	if (code)
 		return code;
 	code = operate_all(args, &list);
-	dms_list_free(&list);
-	return code;
-}
-
-/* -- set ---------------------------------------------------------------- */
-
-static const struct {
-	const char *key;
-	uint16_t attr;
-	char kind;
-} settings[] = {
-	{ "copy-priority", DM_SYNC_A_PAIR_COPY_PRIORITY, 'e' },
-	{ "priority", DM_SYNC_A_PAIR_COPY_PRIORITY, 'e' },
-	{ "rate", DM_SYNC_A_PAIR_LIMIT_BYTES, 'b' },
-	{ "hold", DM_SYNC_A_PAIR_HOLD, 'e' },
-	{ "hold-max", DM_SYNC_A_PAIR_HOLD_MAX, 't' },
-	{ "recovery", DM_SYNC_A_PAIR_RECOVERY, 'e' },
-};
-
-static bool setting_value(unsigned int i, const char *text, uint64_t *value)
-{
-	const struct spec_enum *e = spec_attrs_pair[settings[i].attr].values;
-	uint32_t code;
-	double seconds;
-
-	switch (settings[i].kind) {
-	case 'e':
-		if (spec_same(text, "none") && e == &spec_copy_priority)
-			text = "not managed";
-		if (!spec_parse(e, text, &code))
-			return false;
-		*value = code;
-		return true;
-	case 'b':
-		return parse_size(text, value);
-	default:
-		if (!parse_seconds(text, &seconds))
-			return false;
-		*value = seconds;
-		return true;
-	}
-}
-
-static int add_setting(struct args *args, const char *word, struct dms_request *request)
-{
-	const char *equal = strchr(word, '=');
-	char key[32];
-	uint64_t value;
-	unsigned int i;
-
-	snprintf(key, sizeof(key), "%.*s", (int)(equal - word), word);
-	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		if (!spec_same(key, settings[i].key))
-			continue;
-		if (!setting_value(i, equal + 1, &value))
-			return usage(args, "set: not a value for %s: %s", key, equal + 1);
-		dms_request_add(request, settings[i].attr, value);
-		return EXIT_OK;
-	}
-	return usage(args, "set: there is no setting %s (there are copy-priority, rate, "
-		     "hold, hold-max, recovery)", key);
-}
-
-/* The words with '=' are settings, the others are pairs. */
-static int split_words(struct args *args, struct dms_request *request)
-{
-	unsigned int i, pairs = 0, count = args->count;
-	int code;
-
-	for (i = 0; i < count; i++) {
-		if (!strchr(args->words[i], '=')) {
-			args->words[pairs++] = args->words[i];
-			continue;
-		}
-		code = add_setting(args, args->words[i], request);
-		if (code)
-			return code;
-	}
-	args->count = pairs;
-	if (!request->count || !pairs)
-		return usage(args, "`set` needs a pair and at least one KEY=VALUE");
-	return EXIT_OK;
-}
-
-int cmd_set(struct args *args)
-{
-	struct dms_request settings_only = { .cmd = DM_SYNC_CMD_PAIR_SET };
-	struct dms_list list;
-	unsigned int i, failed = 0;
-	int code = split_words(args, &settings_only);
-	int last = EXIT_OK;
-
-	if (code)
-		return code;
-	if (!dms_loaded(args->client))
-		return fail_absent(args);
-	code = select_pairs(args, &list);
-	if (code)
-		return code;
-	for (i = 0; i < list.count; i++) {
-		struct dms_request request = settings_only;
-
-		dms_request_add(&request, DM_SYNC_A_PAIR_ID, GET(&list.pairs[i], ID));
-		code = send_one(args, &list.pairs[i], &request);
-		if (code) {
-			failed++;
-			last = code;
-		}
-	}
-	code = sum_up(list.count, failed, last);
 	dms_list_free(&list);
 	return code;
 }

@@ -162,6 +162,11 @@ goldens()
 	golden images images-restore-asks 2 restore vol@monday
 	golden images images-suspend-asks 2 suspend vol@monday
 	golden images images-store 2 resync vol -y
+	golden images images-set 0 set vol rate=100M priority=same hold-max=5m on-full=hold -n
+	golden images images-set-image 0 set vol@monday rate=1M -n
+	golden images images-set-mixed 0 set vol mail vol@tuesday rate=0 -n
+	golden images images-set-hold 2 set vol hold=track -n
+	golden images images-set-on-full 2 set vol@monday on-full=hold -n
 	golden images images-refused 5 fracture vol@monday
 	golden images images-reset 0 reset vol@tuesday -n
 	golden images images-door 0 door vol@monday -n

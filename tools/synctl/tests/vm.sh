@@ -188,6 +188,15 @@ imaging()
 	keep
 	has "2 images listed" out
 	t "and is not one itself" 2 synctl resync vol
+	t "settings of the store" 0 synctl set vol rate=5M hold-max=2m on-full=hold
+	t "  are in its table" 0 sh -c 'dmsetup table vol | grep rate:5242880 |
+		grep hold_max:120 | grep -q on_full:hold'
+	t "a setting by an image" 0 synctl set vol@one rate=3M
+	t "  is the store's" 0 sh -c 'dmsetup table vol | grep -q rate:3145728'
+	t "a value out of range" 1 synctl set vol hold-max=99999
+	keep
+	has "hold_max is 1 to 3600 seconds" err
+	t "and back again" 0 synctl set vol rate=0 on-full=drop
 	t "the door of an image" 0 synctl door vol@one
 	md5sum </dev/mapper/vol@one >after
 	t "  shows what the source was" 0 cmp before after

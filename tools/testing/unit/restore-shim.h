@@ -50,6 +50,8 @@ struct workqueue_struct { int unused; };
 #define RCU_INIT_POINTER(p, v)		((p) = (v))
 #define spin_lock_irq(l)		((void)WARN_ON_ONCE(pthread_mutex_trylock(l)))
 #define spin_unlock_irq(l)		pthread_mutex_unlock(l)
+#define spin_lock			spin_lock_irq
+#define spin_unlock			spin_unlock_irq
 #define mutex_init(m)			((m)->held = false)
 #define mutex_lock(m)			((void)WARN_ON_ONCE((m)->held), (m)->held = true)
 #define mutex_unlock(m)			((m)->held = false)
@@ -174,6 +176,11 @@ struct dm_sync_view_image { u32 generation; };
 struct dm_sync_store_layout { u64 nr_chunks; u32 nr_slots; };
 struct dm_sync_config { u8 priority; };
 struct dm_sync_freeze { int unused; };
+
+struct dm_sync_info {
+	u64 total, done, rate, copy_started;
+	u32 limited_by;
+};
 
 #include "dm-sync-restore.h"
 

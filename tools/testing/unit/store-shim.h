@@ -5,7 +5,9 @@
  * The barriers are real ones, because the tests read with threads while another one writes.
  * A test may set shim_load, which is then called before each load that a reader makes: it can
  * let a writer go ahead there. It may set shim_fail_in to n to make the n-th allocation from
- * then on fail, once, and a second try with the reserves as well.
+ * then on fail, once, and a second try with the reserves as well. shim_bytes is what is
+ * allocated, each piece rounded up as the kernel does: sizes of kmalloc()'s caches, and powers
+ * of two above them, for kvcalloc() as well, which tries that first.
  *
  * A test that plays a whole kernel has all this from kernel.h already.
  */
@@ -13,6 +15,7 @@
 #define STORE_SHIM_H
 #ifndef UNIT_KERNEL_H
 
+#include <malloc.h>
 #include <stdlib.h>
 
 __attribute__((weak)) void (*shim_load)(void);	/* weak: one in the whole program */
@@ -31,21 +34,43 @@ __attribute__((weak)) void (*shim_load)(void);	/* weak: one in the whole program
 #define __GFP_NOWARN		0
 
 extern int shim_fail_in;
+__attribute__((weak)) size_t shim_bytes;
+
+static inline size_t shim_size(size_t size)
+{
+	size_t n = 8;
+
+	while (n < size)
+		n *= 2;
+	return (n == 128 || n == 256) && size <= n / 4 * 3 ? n / 4 * 3 : size ? n : 0;
+}
 
 static inline void *shim_alloc(size_t n, size_t size, int gfp)
 {
 	static bool short_of_memory;
+	void *p;
 
 	short_of_memory = (gfp & GFP_ATOMIC && short_of_memory) ||
 			  (shim_fail_in && !--shim_fail_in);
-	return short_of_memory ? NULL : calloc(n, size);
+	p = short_of_memory ? NULL : calloc(n, size);
+	if (p)
+		__atomic_add_fetch(&shim_bytes, shim_size(malloc_usable_size(p)), __ATOMIC_RELAXED);
+	return p;
+}
+
+static inline void shim_free(void *p)
+{
+	if (p)
+		__atomic_sub_fetch(&shim_bytes, shim_size(malloc_usable_size(p)), __ATOMIC_RELAXED);
+	free(p);
 }
 
 #define kzalloc(size, gfp)	shim_alloc(1, size, gfp)
 #define kcalloc(n, size, gfp)	shim_alloc(n, size, gfp)
 #define kvcalloc(n, size, gfp)	shim_alloc(n, size, gfp)
-#define kfree(p)		free(p)
-#define kvfree(p)		free(p)
+#define kfree(p)		shim_free(p)
+#undef kvfree			/* range-shim.h has a simpler one */
+#define kvfree(p)		shim_free(p)
 
 #endif /* UNIT_KERNEL_H */
 #endif

@@ -745,6 +745,48 @@ static void test_rest(void)
 	quiet = false;
 }
 
+/* What a restore says of itself while it runs, paced so that it takes a while. */
+static void test_info(void)
+{
+	struct dm_sync_info info = {}, before;
+	unsigned int rounds = 0, between = 0, fast = 0;
+	bool good = true;
+	u64 total;
+
+	quiet = true;
+	make_store();
+	make_source(false);
+	store.rate = 256 * 1024;
+	begin();
+	total = dm_sync_restore_left(&image) << (store.chunk_shift + SECTOR_SHIFT);
+	dm_sync_restore_info(&image, &info);
+	ok(total && info.total == total && !info.done && info.copy_started,
+	   "a restore has all before it");
+	for (; store.restore && rounds++ < 10000; shim_now += NSEC_PER_SEC / 20) {
+		run_worker(store.restore_memory);
+		before = info;
+		dm_sync_restore_info(&image, &info);
+		good &= info.total == total && info.done >= before.done && info.done +
+			(dm_sync_restore_left(&image) << (store.chunk_shift + SECTOR_SHIFT)) ==
+			total;
+		between += info.done && info.done < total;
+		fast += rounds > 60 && info.rate > 2 * store.rate;
+		if (told) {
+			ok(info.done == total, "all is done when the end is told");
+			told = false;
+			end_by(finish);
+		}
+	}
+	ok(good && between > 3, "it comes closer, seen on the way %u times", between);
+	ok(between && info.rate && !fast, "about as fast as it may");
+	info = (struct dm_sync_info){};
+	dm_sync_restore_info(&image, &info);
+	ok(!info.total && !info.done && !info.rate, "one that is over says nothing");
+	dm_sync_restore_free(&store);
+	store.rate = 0;
+	quiet = false;
+}
+
 int main(void)
 {
 	plan(0);
@@ -752,5 +794,6 @@ int main(void)
 	test_records();
 	test_load();
 	test_rest();
+	test_info();
 	return done();
 }

@@ -9,6 +9,8 @@
 #include "unit.h"
 
 #define BLOCK	DM_SYNC_BLOCK_SLOTS_NR
+#define GROUP	DM_SYNC_SEGMENT_SLOTS
+#define BITS	2048u			/* bytes, of a group that is not full */
 
 int shim_fail_in;
 
@@ -105,17 +107,20 @@ static void test_hold(void)
 	dm_sync_slots_exit(&s);
 }
 
-static void test_shun(void)
+static void test_skip(void)
 {
 	dm_sync_slots_init(&s, 2 * BLOCK);
 	ok(gives(3, 0, 3), "slots of the first block");
-	dm_sync_slots_shun(&s, 2);
-	eq(s.used, BLOCK, "all of the block counts as used");
+	dm_sync_slots_skip(&s, 2);
 	ok(gives(2, BLOCK, 2), "the next ones are of another");
-	ok(gives(BLOCK, BLOCK + 2, BLOCK - 2) && gives(1, 0, 0), "and then there are none");
+	dm_sync_slots_skip(&s, BLOCK);
+	ok(gives(BLOCK, 3, BLOCK - 3), "or of the first again");
+	dm_sync_slots_skip(&s, 5);
+	ok(gives(BLOCK, BLOCK + 2, BLOCK - 2), "what is free behind the cursor");
 	dm_sync_slots_free(&s, 1);
-	eq(s.used, 2 * BLOCK - 1, "one of it is freed");
-	ok(gives(2, 1, 1), "and can be had");
+	dm_sync_slots_free(&s, 2);
+	dm_sync_slots_skip(&s, 1);
+	ok(gives(9, 1, 2), "and if there is no other, the same");
 	dm_sync_slots_exit(&s);
 }
 
@@ -143,6 +148,59 @@ static void test_load_and_grow(void)
 	shim_fail_in = 1;
 	eq(dm_sync_slots_init(&s, 10), -ENOMEM, "no memory at all");
 	dm_sync_slots_exit(&s);
+}
+
+static void test_full(void)
+{
+	size_t none, before;
+
+	dm_sync_slots_init(&s, 3 * GROUP);
+	before = shim_bytes;
+	fill(0, GROUP - 1);
+	eq(shim_bytes, before, "a group that is not full has its bits");
+	fill(GROUP - 1, 3 * GROUP);
+	eq(before - shim_bytes, 2 * BITS, "those of full ones are given back, and one kept");
+	ok(!s.map[0] && !s.map[1] && !s.map[2] && s.spare, "indeed");
+	none = shim_bytes;
+	ok(dm_sync_slots_in_use(&s, 0) && dm_sync_slots_in_use(&s, 3 * GROUP - 1), "all in use");
+	ok(gives(1, 0, 0) && !dm_sync_slots_take(&s, GROUP), "and none to be had");
+	dm_sync_slots_free(&s, GROUP + 5);
+	eq(shim_bytes - none, BITS, "to free one takes memory");
+	ok(!dm_sync_slots_in_use(&s, GROUP + 5) && dm_sync_slots_in_use(&s, GROUP + 4), "one");
+	shim_fail_in = 1;
+	dm_sync_slots_free(&s, 7);
+	ok(!s.spare && dm_sync_slots_nr_ready(&s) == 2, "without it there is what was kept");
+	shim_fail_in = 1;
+	dm_sync_slots_free(&s, 2 * GROUP + 9);
+	ok(dm_sync_slots_in_use(&s, 2 * GROUP + 9), "and without that it goes on to count as used");
+	eq(dm_sync_slots_nr_free(&s), 2, "everywhere");
+	ok(gives(5, 7, 1) && gives(5, GROUP + 5, 1) && gives(5, 0, 0), "the others can be had");
+	shim_fail_in = 1;
+	dm_sync_slots_free(&s, GROUP + 5);
+	eq(dm_sync_slots_nr_ready(&s), 0, "the newest batch's is held back");
+	dm_sync_slots_complete(&s, 0, 0);
+	ok(!shim_fail_in && gives(5, GROUP + 5, 1), "and can be freed: the batch gave its bits back");
+	dm_sync_slots_exit(&s);
+	eq(shim_bytes, 0, "nothing is left");
+}
+
+/* The last group was cut short by the end of the device, and is full when that grows. */
+static void test_full_grows(void)
+{
+	dm_sync_slots_init(&s, GROUP + 300);
+	fill(0, GROUP + 300);
+	ok(!s.map[1], "a short group that is full has no bits");
+	shim_fail_in = 4;
+	eq(dm_sync_slots_grow(&s, 3 * GROUP), -ENOMEM, "bits of the new ones take memory");
+	ok(!shim_fail_in && s.nr == GROUP + 300 && gives(1, 0, 0), "nothing changed");
+	eq(dm_sync_slots_grow(&s, 3 * GROUP), 0, "it grows");
+	eq(dm_sync_slots_nr_ready(&s), 2 * GROUP - 300, "what was added can be had");
+	ok(dm_sync_slots_in_use(&s, GROUP + 299) && !dm_sync_slots_in_use(&s, GROUP + 300),
+	   "and nothing else");
+	fill(GROUP + 300, 3 * GROUP);
+	ok(gives(1, 0, 0) && !s.map[1] && !s.map[2], "until all is full again");
+	dm_sync_slots_exit(&s);
+	eq(shim_bytes, 0, "nothing is left");
 }
 
 static void test_random(void)
@@ -193,8 +251,10 @@ int main(void)
 	test_stream();
 	test_preference();
 	test_hold();
-	test_shun();
+	test_skip();
 	test_load_and_grow();
+	test_full();
+	test_full_grows();
 	test_random();
 	return done();
 }

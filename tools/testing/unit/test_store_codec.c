@@ -169,10 +169,34 @@ static void test_super(void)
 	ok(dm_sync_store_super_decode(b, &t), "refused: own id 0");
 }
 
+static void test_names(void)
+{
+	static const char all[] = "azAZ09._+-";
+	char name[66] = "";
+	int c, good = 0;
+
+	ok(dm_sync_image_name_ok(all) && dm_sync_image_name_ok("...") &&
+	   dm_sync_image_name_ok(".a") && dm_sync_image_name_ok("-"), "names");
+	ok(!dm_sync_image_name_ok("") && !dm_sync_image_name_ok(".") &&
+	   !dm_sync_image_name_ok(".."), "no names");
+	for (c = 1; c < 256; c++) {
+		name[0] = 'x';
+		name[1] = c;
+		good += dm_sync_image_name_ok(name);
+	}
+	eq(good, 26 + 26 + 10 + 4, "letters, digits, and four more");
+	memset(name, 'n', 63);
+	ok(dm_sync_image_name_ok(name), "63 of them");
+	name[63] = 'n';
+	ok(!dm_sync_image_name_ok(name), "64 are too many");
+	name[64] = 'n';
+	ok(!dm_sync_image_name_ok(name), "and 65");
+}
+
 static void test_record(void)
 {
 	struct dm_sync_image_record r = {
-		.uuid = "0123456789abcde", .name = "before the upgrade", .generation = 0x01020304,
+		.uuid = "0123456789abcde", .name = "before_the-upgrade+1.0", .generation = 0x01020304,
 		.own_id = 0x05060708, .established = 0x1112131415161718,
 		.sync_time = 0x2122232425262728, .reason_time = 0x3132333435363738,
 		.reason = 0x41424344, .flags = 0x51525354, .sync_type = 1, .copy_type = 2,
@@ -203,6 +227,12 @@ static void test_record(void)
 	ok(!t.generation, "says nothing");
 	b[64 + 79] = 'x';
 	eq(dm_sync_image_decode(b, 0, &t), -EUCLEAN, "a name without end");
+	b[64 + 79] = 0;
+	eq(dm_sync_image_decode(b, 0, &t), 0, "with its end");
+	b[64 + 16 + 5] = '/';
+	eq(dm_sync_image_decode(b, 0, &t), -EUCLEAN, "a name that no directory can have");
+	memset(b + 64 + 16, 0, 64);
+	eq(dm_sync_image_decode(b, 0, &t), -EUCLEAN, "no name");
 	other.own_id = 0;
 	dm_sync_image_encode(b, 0, &other);
 	eq(dm_sync_image_decode(b, 0, &t), -EUCLEAN, "a generation without own id");
@@ -449,6 +479,7 @@ int main(void)
 	plan(0);
 	test_layout();
 	test_super();
+	test_names();
 	test_record();
 	test_entry();
 	test_judge();

@@ -898,6 +898,18 @@ static void damage(void)
 	disk->now[(dm_sync_store_slot_block(&store.layout, 0) * block + 1) * 4096 + 100] ^= 1;
 }
 
+/* Two records that are whole, each of a name that an image can have, but of the same. */
+static void name_twice(void)
+{
+	struct dm_sync_image *image[2] = { store.image[0], store.image[1] };
+
+	check(image[0] && image[1], "there are not two images");
+	mutex_lock(&store.commit_lock);
+	image[1]->name[0] = image[0]->name[0];
+	check(!dm_sync_store_write_record(&store, image[1], NULL), "the record");
+	mutex_unlock(&store.commit_lock);
+}
+
 static void test_damage(void)
 {
 	seed = 2;
@@ -926,13 +938,67 @@ static void test_damage(void)
 	ok(!start() && !given_up, "and the store is as good as new");
 	check_all();
 	ok(!broken, "with what it has since");
+	name_twice();
 	stop(true);
+	broken = true;			/* do not complain of the refusals */
+	ok(start() == -EUCLEAN, "two images of one name are refused");
+	stop(false);
 	memset(disk->now, 0x11, 4096);
 	memset(disk->now + 4096, 0x11, 4096);
 	memset(&store, 0, sizeof(store));
-	broken = true;			/* do not complain of the refusal */
 	ok(start() == -EEXIST, "what is not ours is refused");
 	stop(false);
+	disk_destroy(disk);
+}
+
+static int reload(u32 index)
+{
+	store.cached = DM_SYNC_NO_BLOCK;
+	return load_block(&store, index);
+}
+
+/* Of a slot block that is not cached memory knows one bit. The rest is on the disk. */
+static void test_reread(void)
+{
+	static u8 old[4096], new[4096];
+	u8 *homes;
+
+	seed = 2;
+	rng = 7;
+	broken = false;
+	memset(&model, 0, sizeof(model));
+	model.coming_nr = model.own_image = -1;
+	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
+			   600 * CHUNK_SECTORS, rnd);
+	start();
+	homes = disk->now + dm_sync_store_slot_block(&store.layout, 1) * 2ul * 4096;
+	memcpy(old, homes + 4096, 4096);
+	ok(!reload(1) && store.slot_block.seq == 2 && store.slot_block.home, "as it was formatted");
+	ok(!dm_sync_store_rewrite(&store) && !dm_sync_store_block(&store, 1).home, "the other home");
+	ok(!dm_sync_store_rewrite(&store) && dm_sync_store_block(&store, 1).home, "and this one");
+	memcpy(new, homes + 4096, 4096);
+	ok(!reload(0) && store.slot_block.seq == 2, "another block has another number");
+	ok(!reload(1) && store.slot_block.seq == 4, "which is read with the block");
+	memcpy(homes + 4096, old, 4096);
+	eq(reload(1), -EUCLEAN, "the newest write was lost: an older copy is there");
+	eq(store.cached, DM_SYNC_NO_BLOCK, "which is not used");
+	memcpy(homes + 4096, new, 4096);
+	homes[100] ^= 1;
+	ok(!reload(1) && store.slot_block.seq == 4, "the other home need not be right");
+	homes[4096 + 100] ^= 1;
+	eq(reload(1), -EUCLEAN, "this one has to be");
+	homes[100] ^= 1;
+	eq(reload(1), -EUCLEAN, "nobody takes the other for it");
+	homes[4096 + 100] ^= 1;
+	disk->mute = true;
+	eq(reload(1), -EIO, "what cannot be read is an error");
+	disk->mute = false;
+	ok(!reload(1) && !dm_sync_store_rewrite(&store), "it is written again");
+	stop(true);
+	given_up = 0;
+	ok(!start() && !given_up && store.cached == 1 && store.slot_block.seq == 5,
+	   "and is the newest at the next start");
+	stop(true);
 	disk_destroy(disk);
 }
 
@@ -1055,6 +1121,7 @@ int main(int argc, char **argv)
 	cost(true, true);
 	cost(true, false);
 	test_damage();
+	test_reread();
 	test_reach();
 	test_hang();
 	for (s = first; s < first + nr; s++)

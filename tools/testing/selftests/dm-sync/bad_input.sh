@@ -61,7 +61,7 @@ t_table_lines_that_make_no_sense()
 	legs
 	refused "Arguments: mirror" "0 $N sync"
 	refused "Arguments: mirror" "0 $N sync mirror $S $R -"
-	refused "The kind of pair must be mirror or snapshot" "0 $N sync raid $S $R - 128"
+	refused "The kind of pair must be mirror, snapshot or clone" "0 $N sync raid $S $R - 128"
 	for region in 0 1 4 7 12 129 -8 4194304 99999999999999999999 1e3 128k 0x80 ""; do
 		[ "$region" ] || continue
 		refused "Region size is a power of two" "0 $N sync mirror $S $R - $region"
@@ -247,7 +247,8 @@ t_replica_doors_that_make_no_sense()
 	mirror m "$S" "$R" - 128 assume_in_sync
 	M=$(dev m)
 	refused "Arguments: <source door>" "0 $N sync-replica"
-	refused "Arguments: <source door>" "0 $N sync-replica $M image"
+	refused "Arguments: <source door>" "0 $N sync-replica $M image another"
+	refused "have no images" "0 $N sync-replica $M image"
 	refused "There is no such source door" "0 $N sync-replica /dev/nothing"
 	refused "not the source door of an active pair" "0 $N sync-replica $S"
 	refused "not the source door of an active pair" "0 $N sync-replica 77:77777"

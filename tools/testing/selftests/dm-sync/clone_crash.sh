@@ -56,10 +56,10 @@ over()
 	until_true 60 _over || fail "the copy does not end: $(dmsetup status "${P}v")"
 }
 
-# A new point in time, under load, which goes on.
+# refreshed [BATCHES [RATE]]: a new point in time, under load, which goes on
 refreshed()
 {
-	msg v set rate $SLOW
+	msg v set rate "${2:-$SLOW}"
 	load_while --batches "${1:-20}"
 	mark taking:r
 	msg v resync
@@ -126,7 +126,7 @@ suspend_and_abort()
 	msg v resume
 	load_stop
 	over
-	refreshed
+	refreshed 4 16384
 	mark void:r
 	msg v abort
 	wait_state v Aborted

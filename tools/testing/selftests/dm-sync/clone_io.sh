@@ -193,6 +193,25 @@ t_overlapping_writers()
 		fail "a write of the source is in the image"
 }
 
+# With such a rate the background comes to its second region tomorrow. That nothing is left
+# for it must not wait for that.
+t_a_copy_that_hosts_finish_is_finished_at_once()
+{
+	begin rate:1
+	dd if="$S" of="$TMP/again" bs=1M status=none
+	dd if="$TMP/again" of="$C" bs=1M oflag=direct conv=notrunc status=none
+	synced c
+	holds "$R" image
+	fields c progress_status=Completed percent_synced=100
+	fresh
+	# Regions that hosts write as a whole are not copied at all.
+	begin rate:1
+	dd if="$TMP/again" of="$D" bs=1M oflag=direct conv=notrunc status=none
+	wait_state c Skewed
+	same "$D" "$R"
+	holds "$R" image
+}
+
 # flushed SOURCE REPLICA [TIMES]: since "take_flushes", so often, or up to TIMES that, and
 # hardly more
 flushed()
@@ -425,4 +444,4 @@ run_tests t_writers_at_both_doors_while_it_copies t_both_sides_of_one_region \
 	t_several_readers_see_the_same_while_writers_go_on t_shapes_from_one_sector_to_4_MiB \
 	t_buffered_and_unaligned_in_memory t_discard_and_write_zeroes t_overlapping_writers \
 	t_a_flush_reaches_its_side t_a_file_system_on_top t_an_idle_clone_does_no_io \
-	t_a_storm_of_operations
+	t_a_copy_that_hosts_finish_is_finished_at_once t_a_storm_of_operations

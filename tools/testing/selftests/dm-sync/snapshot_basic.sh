@@ -145,6 +145,14 @@ t_wrong_stores_are_refused_untouched()
 	store format
 	equal "images after format" "$(status_word v 4)" 0
 	dmsetup table "${P}v" | grep -qv format || fail "format is shown: it would be done again"
+	# It is for a store that is not in use, and never loses an image by a reload.
+	image create kept
+	log_mark
+	LINE=$(store_line format)
+	reload
+	logged "format is ignored"
+	fields v@kept copy_state=Synchronized
+	equal "images after a reload with format" "$(status_word v 4)" 1
 	# A device has one user only.
 	wrong2="0 $N sync snapshot $S $ST - 128"
 	! dmsetup create "${P}w" --table "$wrong2" >/dev/null 2>&1 || fail "the store has two users"

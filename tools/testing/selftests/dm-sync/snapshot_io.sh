@@ -244,6 +244,13 @@ t_reset_takes_an_image_back_to_its_point_in_time()
 		as_kept a b
 		used_becomes "$n"
 	done
+	# It is acknowledged before the image is shown as written to; a reset undoes it.
+	for round in 3 4 5 6 7; do
+		io write "$(dev d.a)" --ops 1 --bytes 4k --seed $round
+		image reset-replica a
+		as_kept a
+		fields v@a copy_state=Synchronized
+	done
 	again
 	fields v@a copy_state=Synchronized
 	as_kept a b

@@ -40,6 +40,9 @@ going_on()
 	fields "v@$1" progress_status=Restoring "sync_state=Restore In Progress" \
 		door_access=read-only sync_maintained=0
 	at_most "percent" "$(f "v@$1" percent_synced)" 99
+	_total=$(f "v@$1" total_bytes)
+	at_least "bytes to restore" "$_total" "$CHUNK_BYTES"
+	at_most "restored bytes" "$(f "v@$1" done_bytes)" $((_total - CHUNK_BYTES))
 }
 
 # restored NAME: in the end it is Synchronized
@@ -47,7 +50,8 @@ restored()
 {
 	wait_field "v@$1" progress_status Completed 60
 	fields "v@$1" copy_state=Synchronized "requested_copy_state=Not Applicable" \
-		sync_state=Idle percent_synced=100 door_access=read-write reason=none
+		sync_state=Idle percent_synced=100 door_access=read-write reason=none \
+		total_bytes=0 done_bytes=0
 }
 
 # broken_off NAME: or it is not
