@@ -22,23 +22,29 @@ static const char *source_used = "The source is already used by another pair";
 static const char *replica_used = "The replica is already used by another pair";
 static const char *store_used = "The store is already used by another pair";
 static const char *meta_used = "The metadata device is already used by another pair";
+static const char *delta_used = "The delta device is already used by another pair";
+
+static bool has(const struct dm_sync_claim *c, dev_t dev)
+{
+	return dev && (*c->source == dev || *c->replica == dev || (c->meta && *c->meta == dev) ||
+		       (c->delta && *c->delta == dev));
+}
 
 /* Would these devices be written by two doors? */
 static const char *conflict(const struct dm_sync_claim *c, dev_t source, dev_t replica,
-			    dev_t meta, bool store)
+			    dev_t meta, dev_t delta, bool store)
 {
-	dev_t its_meta = c->meta ? *c->meta : 0;
 	const char *used = store ? store_used : replica_used;
 
 	if (*c->replica == replica)
 		return used;
-	if (*c->source == source || *c->replica == source || its_meta == source)
+	if (has(c, source))
 		return source_used;
-	if (*c->source == replica || its_meta == replica)
+	if (has(c, replica))
 		return used;
-	if (meta && (*c->source == meta || *c->replica == meta || its_meta == meta))
+	if (has(c, meta))
 		return meta_used;
-	return NULL;
+	return has(c, delta) ? delta_used : NULL;
 }
 
 /**
@@ -47,13 +53,14 @@ static const char *conflict(const struct dm_sync_claim *c, dev_t source, dev_t r
  * @source: device
  * @replica: device; that of the store, where there is one
  * @meta: device or 0
+ * @delta: device or 0
  * @store: @replica is a store
  *
  * Context: dm_sync_registry_lock held.
  * Return: NULL, or a sentence for ti->error.
  */
 const char *dm_sync_claim_conflict(struct mapped_device *md, dev_t source, dev_t replica,
-				   dev_t meta, bool store)
+				   dev_t meta, dev_t delta, bool store)
 {
 	struct dm_sync_claim *c;
 	const char *why;
@@ -61,7 +68,7 @@ const char *dm_sync_claim_conflict(struct mapped_device *md, dev_t source, dev_t
 	list_for_each_entry(c, &claims, list) {
 		if (c->md == md)
 			continue;
-		why = conflict(c, source, replica, meta, store);
+		why = conflict(c, source, replica, meta, delta, store);
 		if (why)
 			return why;
 	}

@@ -18,6 +18,9 @@
  * all of them have ended (quiet).  A restore keeps its ranges: what comes back late
  * there would be written to the source.
  *
+ * A copy may be one to the delta instead, a save: it clears nothing, and its range
+ * keeps the background copy from reading what hosts may write when it is over.
+ *
  * Locking: the mirror's io_lock protects @copying, @over and @range_is of a job, and
  * makes "this pass still holds" and the clearing of U one step.
  */
@@ -93,10 +96,29 @@ static void job_arrived(struct dm_sync_clone_job *job)
 	dm_sync_resync_copied(m);
 }
 
+/* What the source cannot give is tried once more by the copy to the replica. */
+static void save_done(struct dm_sync_clone_job *job)
+{
+	struct dm_sync_mirror *m = job->mirror;
+	u32 nr = job->last - job->first + 1;
+
+	if (job->copy.write_error)
+		WRITE_ONCE(m->delta->failed, true);
+	if (job->copy.read_error || job->copy.write_error || job->pass != READ_ONCE(m->clone.pass))
+		dm_sync_delta_free(m->delta, job->slot, nr);
+	else
+		dm_sync_delta_fill(m->delta, job->slot, job->first, nr);
+	job_over(job);
+}
+
 static void job_done(struct dm_sync_copy *copy)
 {
 	struct dm_sync_clone_job *job = job_of(copy);
 
+	if (job->is_save) {
+		save_done(job);
+		return;
+	}
 	dm_sync_resync_account(job->mirror, copy);
 	if (job->pass != READ_ONCE(job->mirror->clone.pass))
 		;	/* nobody waits for it any more */
@@ -116,13 +138,17 @@ static void job_start(struct work_struct *work)
 
 	spin_lock_irq(&m->io_lock);
 	copy = job->pass == m->clone.pass &&
-	       dm_sync_map_next_clear(m->uncopied_map, job->first, job->last + 1) > job->last;
+	       (job->is_save || dm_sync_map_next_clear(m->uncopied_map, job->first,
+						       job->last + 1) > job->last);
 	job->copying = copy;
 	spin_unlock_irq(&m->io_lock);
-	if (copy)
+	if (copy) {
 		dm_sync_copy_start(&job->copy, m->io_wq);
-	else
-		job_over(job);
+		return;
+	}
+	if (job->is_save)
+		dm_sync_delta_free(m->delta, job->slot, job->last - job->first + 1);
+	job_over(job);
 }
 
 static void job_granted(struct dm_sync_range *r)
@@ -147,10 +173,15 @@ static bool replica_is_silent(struct dm_sync_mirror *m, int covers)
 
 	if (!list_empty_careful(&cl->covering) && atomic_read(&cl->covers) == covers)
 		return true;
-	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++)
-		if (READ_ONCE(m->clone.job[i].busy) &&
-		    dm_sync_copy_waits_for(&m->clone.job[i].copy) == m->replica)
+	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++) {
+		struct dm_sync_clone_job *job = &cl->job[i];
+		struct block_device *at = dm_sync_copy_waits_for(&job->copy);
+
+		/* A delta that does not answer is no better. */
+		if (READ_ONCE(job->busy) && at &&
+		    (at == m->replica || (job->is_save && at == m->delta->bdev)))
 			return true;
+	}
 	return dm_sync_resync_waits_for(m, m->replica);
 }
 
@@ -201,6 +232,24 @@ static struct dm_sync_clone_job *job_get(struct dm_sync_mirror *m)
 	return NULL;
 }
 
+static void job_issue(struct dm_sync_mirror *m, struct dm_sync_clone_job *job, u64 first, u64 last)
+{
+	sector_t start = dm_sync_region_start(m, first);
+	sector_t end = min_t(sector_t, dm_sync_region_start(m, last + 1), m->sectors);
+
+	job->busy = true;
+	atomic_inc(&m->clone.busy);
+	job->first = first;
+	job->last = last;
+	job->pass = m->clone.round_pass;
+	job->copy.from_sector = start;
+	job->copy.sectors = end - start;
+	job->range.start = start;
+	job->range.last = end - 1;
+	if (dm_sync_range_lock(m->ranges, &job->range))
+		job_granted(&job->range);
+}
+
 /* Starts the copy of marked regions from @first on; returns the one after them. */
 static u64 job_begin(struct dm_sync_mirror *m, u64 first, u64 last)
 {
@@ -212,24 +261,43 @@ static u64 job_begin(struct dm_sync_mirror *m, u64 first, u64 last)
 
 	if (!job)
 		return last + 1;
-	job->busy = true;
-	atomic_inc(&m->clone.busy);
 	last = min(last, dm_sync_region_of(m, end - 1));
 	/* If the first was copied since we looked, the job finds out. */
 	last = max(dm_sync_map_next_clear(m->uncopied_map, first, last + 1), first + 1) - 1;
-	end = min_t(sector_t, dm_sync_region_start(m, last + 1), m->sectors);
-	job->first = first;
-	job->last = last;
-	job->pass = m->clone.round_pass;
+	last = dm_sync_clone_span(m, first, last);
+	job->is_save = job->copy.fua = false;
 	job->copy.from = back ? m->replica : m->source;
 	job->copy.to = back ? m->source : m->replica;
-	job->copy.sector = start;
-	job->copy.sectors = end - start;
-	job->range.start = start;
-	job->range.last = end - 1;
-	if (dm_sync_range_lock(m->ranges, &job->range))
-		job_granted(&job->range);
+	job->copy.to_sector = start;
+	job_issue(m, job, first, last);
 	return last + 1;
+}
+
+/**
+ * dm_sync_clone_save_begin - begin to put regions into the delta
+ * @m: the clone
+ * @first: first region
+ * @nr: how many would be useful, at least 1
+ *
+ * Context: the demand work.
+ * Return: how many were begun with; 0: there is no slot, or nothing is to be begun.
+ */
+u32 dm_sync_clone_save_begin(struct dm_sync_mirror *m, u64 first, u32 nr)
+{
+	struct dm_sync_clone_job *job = job_get(m);
+
+	if (!job)
+		return 0;
+	nr = min(nr, DM_SYNC_COPY_SECTORS >> m->region_shift);
+	nr = dm_sync_delta_alloc(m->delta, nr, &job->slot);
+	if (!nr)
+		return 0;
+	job->is_save = job->copy.fua = true;
+	job->copy.from = m->source;
+	job->copy.to = m->delta->bdev;
+	job->copy.to_sector = dm_sync_delta_sector(m->delta, job->slot);
+	job_issue(m, job, first, first + nr - 1);
+	return nr;
 }
 
 /**
@@ -266,7 +334,7 @@ void dm_sync_clone_copy_begin(struct dm_sync_mirror *m, sector_t sector, sector_
 	u64 last = dm_sync_region_of(m, last_sector);
 
 	while (region <= last && !READ_ONCE(m->clone.silent) && READ_ONCE(m->clone.preserving))
-		if (dm_sync_map_test(m->uncopied_map, region))
+		if (dm_sync_clone_uncopied(m, region, region))
 			region = job_begin(m, region, last);
 		else
 			region++;

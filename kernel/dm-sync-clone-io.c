@@ -54,12 +54,14 @@
  * @first: first region
  * @last: last region
  *
+ * From where hosts may write: what is in the delta is copied from there.
+ *
  * Context: any; holding the range, if the answer is to stay true.
  */
 bool dm_sync_clone_uncopied(struct dm_sync_mirror *m, u64 first, u64 last)
 {
 	for (; first <= last; first++)
-		if (dm_sync_map_test(m->uncopied_map, first))
+		if (dm_sync_map_test(m->uncopied_map, first) && !dm_sync_clone_slot(m, first))
 			return true;
 	return false;
 }
@@ -76,6 +78,11 @@ bool dm_sync_clone_must_wait(struct dm_sync_mirror *m, u64 first, u64 last)
 {
 	if (!READ_ONCE(m->clone.preserving))
 		return false;
+	if (m->delta) {
+		while (first <= last && !dm_sync_clone_needs_save(m, first))
+			first++;
+		return first <= last;
+	}
 	if (dm_sync_clone_uncopied(m, first, last))
 		return true;
 	return !dm_sync_map_clears_durable(m->uncopied_map, first, last);
@@ -311,11 +318,15 @@ static bool take_round(struct dm_sync_mirror *m, struct round *r)
 
 static void one_round(struct dm_sync_mirror *m, struct round *r)
 {
+	u32 reason = dm_sync_clone_save(m, &r->sources), before;
 	struct dm_sync_clone *cl = &m->clone;
 	bool due = claim_doors(m, r);
-	u32 reason = copy_round(m, r), before = READ_ONCE(cl->barriers);
-	int error = 0, covers = atomic_read_acquire(&cl->covers);
+	int error = 0, covers;
 	struct bio *bio;
+
+	reason = reason ?: copy_round(m, r);
+	before = READ_ONCE(cl->barriers);
+	covers = atomic_read_acquire(&cl->covers);
 
 	/* Given up meanwhile: the replica's flush may take its time. */
 	if (!READ_ONCE(cl->preserving))
@@ -399,6 +410,7 @@ static void do_demand(struct work_struct *work)
 
 	while (do_something(m))
 		;
+	dm_sync_clone_delta_tidy(m);
 	if (READ_ONCE(m->pair.gone))
 		fail_doors(m);
 }
@@ -640,7 +652,7 @@ void dm_sync_clone_unflushed(struct dm_sync_mirror *m, bool source)
  * A flush that fails is not asked again: a later one may succeed and still have
  * lost what this one should have saved.
  *
- * Context: the committer, before cleared marks are written; commit_lock held; may
+ * Context: the committer, before cleared marks are written; uncopied_lock held; may
  * sleep.
  * Return: 0, or -ESTALE, which no device says: then the pair breaks.
  */
@@ -673,7 +685,7 @@ int dm_sync_clone_barrier(struct dm_sync_mirror *m)
  * @m: the clone
  * @clears: forgotten marks too
  *
- * Context: may sleep; takes commit_lock.
+ * Context: may sleep; takes commit_lock and uncopied_lock.
  * Return: 0 or a negative errno.
  */
 int dm_sync_clone_commit(struct dm_sync_mirror *m, bool clears)
@@ -700,7 +712,7 @@ void dm_sync_clone_revert(struct dm_sync_mirror *m)
 {
 	struct dm_sync_clone *cl = &m->clone;
 
-	mutex_lock(&m->commit_lock);
+	mutex_lock(&cl->uncopied_lock);
 	if (READ_ONCE(cl->unflushed) &&
 	    (m->redirect || !m->pair.facts.replica_consistent)) {
 		dm_sync_clone_new_pass(m);
@@ -708,7 +720,7 @@ void dm_sync_clone_revert(struct dm_sync_mirror *m)
 		dm_sync_clone_forfeit(m);
 	}
 	WRITE_ONCE(cl->unflushed, false);
-	mutex_unlock(&m->commit_lock);
+	mutex_unlock(&cl->uncopied_lock);
 }
 
 /**
@@ -786,6 +798,7 @@ void dm_sync_clone_init(struct dm_sync_mirror *m)
 {
 	struct dm_sync_clone *cl = &m->clone;
 
+	mutex_init(&cl->uncopied_lock);
 	spin_lock_init(&cl->claim_lock);
 	INIT_WORK(&cl->work, do_demand);
 	INIT_WORK(&cl->read_work, do_reads);

@@ -72,7 +72,7 @@ void dm_sync_clone_arrived(struct dm_sync_mirror *m, u64 first, u64 last)
  */
 void dm_sync_clone_owe(struct dm_sync_mirror *m)
 {
-	/* Pairs with the acquire in dm_sync_commit_maps(): counted is cleared. */
+	/* Pairs with the acquire in commit_uncopied(): counted is cleared. */
 	atomic_inc_return_release(&m->clone.covers);
 }
 
@@ -113,7 +113,7 @@ bool dm_sync_clone_owes(struct dm_sync_mirror *m)
  * dm_sync_clone_forfeit - what is owed is lost
  * @m: the clone, its marks set again
  *
- * Context: the conductor; commit_lock held.
+ * Context: the conductor; uncopied_lock held.
  */
 void dm_sync_clone_forfeit(struct dm_sync_mirror *m)
 {

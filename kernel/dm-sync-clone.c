@@ -39,6 +39,9 @@
  * U clear, it has T set, so no copy goes over it and no refresh forgets it.  Where it still has
  * U set, nobody has flushed that write (dm-sync-clone-owe.c).
  *
+ * With a delta (dm-sync-clone-delta.c) writes are issued where U is set, too, if the
+ * region is in there: S may be marked where it is, and is believed after a crash.
+ *
  * An image that cannot be kept is given up on disk before the write that it stood
  * in the way of is issued (rule S-invalid): Broken, everything to be copied anew.
  * Metadata that cannot be written ends the protection as well; what the disk said
@@ -87,6 +90,17 @@ static void clear_where(struct dm_sync_map *map, struct dm_sync_map *where, u64 
 			dm_sync_map_clear(map, r);
 }
 
+/* What is in the delta may have been written though it is uncopied. */
+static void clear_source(struct dm_sync_mirror *m)
+{
+	struct dm_sync_map *map = m->source_map;
+	u64 r;
+
+	for (r = dm_sync_map_next(map, 0); r < m->nr_regions; r = dm_sync_map_next(map, r + 1))
+		if (dm_sync_clone_uncopied(m, r, r))
+			dm_sync_map_clear(map, r);
+}
+
 /**
  * dm_sync_clone_loaded - the maps were read: what do they mean?
  * @m: the clone; the activity table was not looked at yet
@@ -101,7 +115,7 @@ void dm_sync_clone_loaded(struct dm_sync_mirror *m)
 		dm_sync_map_clear_all(m->uncopied_map);
 		return;
 	}
-	clear_where(m->source_map, m->uncopied_map, m->nr_regions);
+	clear_source(m);
 	if (!m->super.restoring)
 		clear_where(m->replica_map, m->uncopied_map, m->nr_regions);
 }
@@ -117,7 +131,7 @@ void dm_sync_clone_loaded(struct dm_sync_mirror *m)
 void dm_sync_clone_mark_active(struct dm_sync_mirror *m, u64 first, u64 end)
 {
 	for (; first < end; first++)
-		if (!dm_sync_map_test(m->uncopied_map, first))
+		if (!dm_sync_clone_uncopied(m, first, first))
 			dm_sync_map_set(m->source_map, first);
 }
 
@@ -400,9 +414,14 @@ static int turn_super(struct dm_sync_mirror *m, const struct dm_sync_step *step,
 	if (whole)
 		m->pair.facts.ever_synced = false;
 	spin_unlock_irq(&m->pair.lock);
+	m->super.delta_epoch += !!m->delta;
 	r = dm_sync_persist(m, step);
-	if (!r)
+	if (!r) {
+		if (m->delta)
+			dm_sync_delta_begin(m->delta, m->super.delta_epoch);
 		return 0;
+	}
+	m->super.delta_epoch -= !!m->delta;
 	spin_lock_irq(&m->pair.lock);
 	m->pair.facts = old;
 	spin_unlock_irq(&m->pair.lock);

@@ -17,7 +17,9 @@ struct dm_sync_mirror;
 /**
  * struct dm_sync_clone_job - one demanded copy
  * @first, @last: its regions; at most 1 MiB and in one extent
+ * @slot: of the delta, of a save: where the first goes
  * @pass: the clone's when it began
+ * @is_save: it is a copy to the delta
  * @busy: in use
  * @copying: it has its range, and I/O of it may be under way
  * @over: it ended while its range was being taken away
@@ -29,8 +31,8 @@ struct dm_sync_clone_job {
 	struct dm_sync_range range;
 	struct work_struct start;
 	u64 first, last;
-	u32 pass;
-	bool busy, copying, over;
+	u32 slot, pass;
+	bool is_save, busy, copying, over;
 	u8 range_is;
 };
 
@@ -65,8 +67,10 @@ struct dm_sync_clone_touch {
  * @error: reason why a job of this round failed, or 0
  * @silent: the replica did not answer in this round, or is not to be asked any more
  * @round_pass: @pass when the round began
- * @barriers: flushes before a commit that were begun; commit_lock
+ * @uncopied_lock: one commit of U at a time; the mirror's commit_lock may be taken within
+ * @barriers: flushes before a commit of U that were begun; uncopied_lock
  * @flushed: the number of the last that succeeded for the replica
+ * @commits: of U, with what was cleared, that succeeded
  * @nr_touched: of @touched
  * @touched: what copy_on_access is to copy though nobody waits for it
  * @covering: writes of whole regions through the replica door that are under way
@@ -96,9 +100,10 @@ struct dm_sync_clone {
 	wait_queue_head_t idle;
 	atomic_t busy, ended, covers;
 	int covers_durable, covers_lost, covers_told;
+	struct mutex uncopied_lock;
 	spinlock_t claim_lock;
 	struct list_head covering;
-	u32 error, nr_held, pass, round_pass, barriers, flushed, nr_touched;
+	u32 error, nr_held, pass, round_pass, barriers, flushed, commits, nr_touched;
 	struct dm_sync_clone_touch touched[DM_SYNC_CLONE_TOUCHED];
 	bool silent, unflushed, preserving, holding, on_access, door_holding, stopped, image_lost;
 	struct dm_sync_clone_job job[DM_SYNC_CLONE_JOBS];
@@ -119,6 +124,7 @@ void dm_sync_clone_ops_init(struct dm_sync_mirror *m);
 /* dm-sync-clone-copy.c */
 bool dm_sync_clone_copy_due(struct dm_sync_mirror *m);
 void dm_sync_clone_copy_begin(struct dm_sync_mirror *m, sector_t sector, sector_t last_sector);
+u32 dm_sync_clone_save_begin(struct dm_sync_mirror *m, u64 first, u32 nr);
 bool dm_sync_clone_copy_wait(struct dm_sync_mirror *m);
 void dm_sync_clone_new_pass(struct dm_sync_mirror *m);
 void dm_sync_clone_abandon(struct dm_sync_mirror *m);
@@ -156,6 +162,17 @@ bool dm_sync_clone_owes(struct dm_sync_mirror *m);
 void dm_sync_clone_forfeit(struct dm_sync_mirror *m);
 void dm_sync_clone_told(struct dm_sync_mirror *m, int covers);
 bool dm_sync_clone_tell(struct dm_sync_mirror *m);
+
+/* dm-sync-clone-delta.c */
+u64 dm_sync_clone_span(struct dm_sync_mirror *m, u64 first, u64 last);
+bool dm_sync_clone_needs_save(struct dm_sync_mirror *m, u64 region);
+u32 dm_sync_clone_save(struct dm_sync_mirror *m, struct bio_list *sources);
+void dm_sync_clone_delta_tidy(struct dm_sync_mirror *m);
+void dm_sync_clone_delta_use(struct dm_sync_mirror *m);
+int dm_sync_clone_delta_open(struct dm_sync_mirror *m, bool format, const char **why);
+int dm_sync_clone_delta_format(struct dm_sync_mirror *m);
+int dm_sync_clone_delta_load(struct dm_sync_mirror *m, bool *lost);
+bool dm_sync_clone_delta_wanted(void *mirror, u64 region);
 
 /* What a write of the replica door waits for in a round; see dm_sync_clone_door_claim(). */
 enum dm_sync_clone_wait {

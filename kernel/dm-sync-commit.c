@@ -234,18 +234,22 @@ static int commit_barrier(void *context)
 	return r;
 }
 
-/* In a restore a forgotten mark owes its data to the source alone. */
+/*
+ * In a restore a forgotten mark owes its data to the source alone.  S and T of a clone
+ * are forgotten when a new image holds, or a restored one is durable: they owe nothing.
+ */
 static int map_barrier(void *context)
 {
 	struct dm_sync_mirror *m = context;
 	int r;
 
 	if (m->is_clone)
-		return dm_sync_clone_barrier(m);
+		return 0;
 	r = commit_barrier(m);
 	return r == -ENXIO && READ_ONCE(m->redirect) ? 0 : r;
 }
 
+/* With the lock of the map's commits held. */
 static int commit_map(struct dm_sync_mirror *m, struct dm_sync_map *map, bool clears,
 		      int (*barrier)(void *context))
 {
@@ -270,17 +274,42 @@ static int commit_one_map(struct dm_sync_mirror *m, struct dm_sync_map *map, boo
 static int uncopied_barrier(void *context)
 {
 	struct dm_sync_mirror *m = context;
+	int r;
 
-	return commit_one_map(m, m->replica_map, false) ?: map_barrier(m);
+	mutex_lock(&m->commit_lock);
+	r = commit_one_map(m, m->replica_map, false);
+	mutex_unlock(&m->commit_lock);
+	return r ?: dm_sync_clone_barrier(m);
 }
 
 static int __commit_maps(struct dm_sync_mirror *m, bool clears)
 {
 	int r = commit_one_map(m, m->source_map, clears);
 
-	r = r ?: commit_one_map(m, m->replica_map, clears);
-	/* The last: see dm-sync-clone.c. */
-	return r || !m->is_clone ? r : commit_map(m, m->uncopied_map, clears, uncopied_barrier);
+	return r ?: commit_one_map(m, m->replica_map, clears);
+}
+
+/*
+ * By itself: it flushes the replica, and what hosts wait for of the other metadata is
+ * not to wait for that.
+ */
+static int commit_uncopied(struct dm_sync_mirror *m, bool clears)
+{
+	struct dm_sync_clone *cl = &m->clone;
+	int r, covers;
+
+	mutex_lock(&cl->uncopied_lock);
+	/* Pairs with the release in dm_sync_clone_owe(). */
+	covers = atomic_read_acquire(&cl->covers);
+	r = commit_map(m, m->uncopied_map, clears, uncopied_barrier);
+	if (!r && clears) {
+		WRITE_ONCE(cl->covers_durable, covers);
+		WRITE_ONCE(cl->commits, cl->commits + 1);
+		if (m->delta)
+			queue_work(dm_sync_demand_wq, &cl->work);	/* to tidy up */
+	}
+	mutex_unlock(&cl->uncopied_lock);
+	return r;
 }
 
 static bool extent_evictable(void *context, u32 extent)
@@ -327,25 +356,22 @@ const struct dm_sync_activity_ops dm_sync_commit_ops = {
 };
 
 /**
- * dm_sync_commit_maps - make both maps durable
+ * dm_sync_commit_maps - make the maps durable
  * @m: the mirror
  * @clears: forgotten marks too; without it only new ones
  *
- * Context: may sleep; takes commit_lock.
+ * Context: may sleep; takes commit_lock, and a clone's uncopied_lock around it.
  * Return: 0, or a negative errno: what was durable before still is.
  */
 int dm_sync_commit_maps(struct dm_sync_mirror *m, bool clears)
 {
-	int r, covers;
+	int r;
 
 	mutex_lock(&m->commit_lock);
-	/* Pairs with the release in dm_sync_clone_owe(). */
-	covers = atomic_read_acquire(&m->clone.covers);
 	r = __commit_maps(m, clears);
-	if (!r && clears)
-		WRITE_ONCE(m->clone.covers_durable, covers);
 	mutex_unlock(&m->commit_lock);
-	return r;
+	/* The last: see dm-sync-clone.c. */
+	return r || !m->is_clone ? r : commit_uncopied(m, clears);
 }
 
 /*----------------------------------------------------------------

@@ -138,12 +138,15 @@ static void copy_submit(struct dm_sync_copy *job, struct block_device *bdev,
 			blk_opf_t opf, struct page **pages, unsigned int offset,
 			unsigned int bytes, bio_end_io_t *end_io)
 {
+	/* With @compare the one that is written is read, too. */
+	sector_t start = bdev == job->to ? job->to_sector : job->from_sector;
+
 	while (bytes) {
 		unsigned int nr = DIV_ROUND_UP(offset_in_page(offset) + bytes, PAGE_SIZE);
 		struct bio *bio = bio_alloc_bioset(bdev, min_t(unsigned int, nr, BIO_MAX_VECS),
 						   opf, GFP_NOIO, &copy_bios);
 
-		bio->bi_iter.bi_sector = job->sector + (offset >> SECTOR_SHIFT);
+		bio->bi_iter.bi_sector = start + (offset >> SECTOR_SHIFT);
 		bio->bi_private = job;
 		bio->bi_end_io = end_io;
 		while (bytes) {
@@ -315,10 +318,13 @@ static void copy_work(struct work_struct *work)
 		copy_read(job);
 		break;
 	case COPY_STAGE_READ:
-		if (job->read_error)
+		if (job->read_error) {
 			copy_done(job);
-		else
-			copy_write(job);
+			break;
+		}
+		if (job->was_read)
+			job->was_read(job);
+		copy_write(job);
 		break;
 	case COPY_STAGE_WRITE:
 		copy_done(job);
@@ -333,8 +339,8 @@ static void copy_work(struct work_struct *work)
  *	may wait for a copy
  *
  * The caller holds the range (dm_sync_range_lock()) from before this call until
- * @done, and keeps the devices open.  Both devices are read and written at the
- * same sectors, exactly; a tail shorter than a page or a block is fine.
+ * @done, or at least until @was_read, and keeps the devices open.  What is read and
+ * written is the range exactly; a tail shorter than a page or a block is fine.
  *
  * @done finds the outcome in the job: @read_error when @from could not be read
  * (nothing was written then), @write_error when @to may hold anything in the

@@ -107,6 +107,8 @@ void dm_sync_mirror_unload(struct dm_sync_mirror *m)
 		dm_sync_map_destroy(m->uncopied_map);
 	if (m->ranges)
 		dm_sync_ranges_destroy(m->ranges);
+	dm_sync_delta_destroy(m->delta);
+	m->delta = NULL;
 	m->activity = NULL;
 	m->source_map = m->replica_map = m->uncopied_map = m->copy_map = NULL;
 	m->ranges = NULL;
@@ -171,6 +173,7 @@ static int format_pair(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 	m->super.activity_epoch = m->super.map_epoch;
 	m->super.established = dm_sync_now();
 	m->super.detached = m->super.dissolved = m->super.restoring = false;
+	m->super.delta_id = m->super.delta_epoch = 0;
 	memset(&m->pair.facts, 0, sizeof(m->pair.facts));
 	m->pair.state.sync_type = m->is_clone ? DM_SYNC_SYNC_TYPE_CLONE :
 						DM_SYNC_SYNC_TYPE_MIRROR;
@@ -190,9 +193,17 @@ static int format_pair(struct dm_sync_mirror *m, const struct dm_sync_config *c,
 		*why = "not enough memory for the maps";
 		return r;
 	}
+	r = dm_sync_clone_delta_open(m, c->format, why);
+	if (r)
+		return r;
 	r = format_blocks(m, !c->assume_in_sync);
 	if (r) {
 		*why = "the metadata device cannot be written";
+		return r;
+	}
+	r = dm_sync_clone_delta_format(m);
+	if (r) {
+		*why = "the delta device cannot be written";
 		return r;
 	}
 	set_step(m, &after);
@@ -250,6 +261,7 @@ static void lose_maps(struct dm_sync_mirror *m)
 static int load_maps(struct dm_sync_mirror *m)
 {
 	u64 lost = 0, more = 0;
+	bool delta_lost = false;
 	int r = dm_sync_map_load(m->source_map, m->super.clean, &lost);
 
 	if (!r)
@@ -257,8 +269,11 @@ static int load_maps(struct dm_sync_mirror *m)
 	lost += more;
 	if (!r && m->is_clone)
 		r = dm_sync_map_load(m->uncopied_map, m->super.clean, &more);
+	if (!r && m->delta)
+		r = dm_sync_clone_delta_load(m, &delta_lost);
 	if (r)
 		return r;
+	lost += delta_lost;
 	if (m->is_clone)
 		dm_sync_clone_loaded(m);
 	if (m->super.clean)
@@ -336,12 +351,15 @@ static int take_up(struct dm_sync_mirror *m, const char **why)
 		*why = "not enough memory for the maps";
 		return r;
 	}
+	r = dm_sync_clone_delta_open(m, false, why);
+	if (r)
+		return r;
 	/* A crash before the maps were there: they are made now, all regions changed. */
-	r = formatting ? format_maps(m, true) : load_maps(m);
+	r = formatting ? format_maps(m, true) ?: dm_sync_clone_delta_format(m) : load_maps(m);
 	if (r) {
 		*why = r == -ENOMEM ? "not enough memory to read the maps" :
-		       formatting ? "the metadata device cannot be written" :
-				    "the maps cannot be read";
+		       formatting ? "the metadata or the delta cannot be written" :
+				    "the maps cannot be read, or the delta not be made anew";
 		return r;
 	}
 	if (formatting)
@@ -447,9 +465,7 @@ static int open_for_writes(struct dm_sync_mirror *m, const char **why)
  * dm_sync_mirror_activate - load the pair, or take it up again
  * @m: the mirror
  * @ti: the table instance that becomes live
- * @source: its device
- * @replica: its device
- * @meta: its device, or NULL
+ * @dev: its devices
  * @c: what its table line says
  *
  * Context: preresume; may sleep; no host I/O.
@@ -457,10 +473,7 @@ static int open_for_writes(struct dm_sync_mirror *m, const char **why)
  * suspended and nothing was changed, but for a format that was under way.
  */
 int dm_sync_mirror_activate(struct dm_sync_mirror *m, struct dm_target *ti,
-			    struct block_device *source,
-			    struct block_device *replica,
-			    struct block_device *meta,
-			    struct dm_sync_config *c)
+			    const struct dm_sync_devices *dev, struct dm_sync_config *c)
 {
 	const char *why = "out of memory";
 	bool fresh = m->config != c;
@@ -468,11 +481,13 @@ int dm_sync_mirror_activate(struct dm_sync_mirror *m, struct dm_target *ti,
 
 	dm_copy_name_and_uuid(m->pair.md, m->pair.name, NULL);
 	m->ti = ti;
-	m->source = source;
-	m->replica = replica;
-	m->pair.source_dev = source->bd_dev;
-	m->pair.replica_dev = replica->bd_dev;
-	m->meta.bdev = meta;
+	m->source = dev->source;
+	m->replica = dev->replica;
+	m->delta_bdev = dev->delta;
+	m->pair.source_dev = dev->source->bd_dev;
+	m->pair.replica_dev = dev->replica->bd_dev;
+	m->meta.bdev = dev->meta;
+	dm_sync_clone_delta_use(m);
 	r = load_once(m, c, &why);
 	if (!r && !m->super.detached)
 		r = open_for_writes(m, &why);

@@ -19,9 +19,17 @@ static struct dm_sync_mirror *mirror_of(struct dm_sync_door *d)
 	return d->context;
 }
 
-static struct block_device *meta_of(struct dm_sync_door *d)
+static struct block_device *bdev_of(struct dm_dev *dev)
 {
-	return d->meta ? d->meta->bdev : NULL;
+	return dev ? dev->bdev : NULL;
+}
+
+static struct dm_sync_devices devices_of(struct dm_sync_door *d)
+{
+	return (struct dm_sync_devices) {
+		.source = d->source->bdev, .replica = d->replica->bdev,
+		.meta = bdev_of(d->meta), .delta = bdev_of(d->delta),
+	};
 }
 
 /*----------------------------------------------------------------
@@ -37,13 +45,49 @@ static int open_devices(struct dm_target *ti, struct dm_sync_door *d, char **wor
 	if (!r && strcmp(words[2], "-"))
 		r = dm_sync_door_open(ti, words[2], &d->meta,
 				      "Cannot open the metadata device");
+	if (!r && d->config.delta)
+		r = dm_sync_door_open(ti, d->config.delta, &d->delta,
+				      "Cannot open the delta device");
+	d->config.delta = d->delta ? d->delta->name : NULL;
 	return r;
+}
+
+/* What goes together, and can be told without a device. */
+static int check_delta_option(struct dm_target *ti, const struct dm_sync_config *c)
+{
+	bool needs = c->methodology == DM_SYNC_COPY_METHODOLOGY_SNAP_AND_CLONE;
+
+	if (needs == !!c->delta)
+		return 0;
+	ti->error = needs ? "The methodology snap_and_clone needs the option delta:<device>" :
+			    "The option delta is for the methodology snap_and_clone";
+	return -EINVAL;
+}
+
+static int check_delta(struct dm_target *ti, struct dm_sync_door *d)
+{
+	struct dm_sync_devices dev = devices_of(d);
+	struct block_device *delta = dev.delta;
+
+	if (!delta)
+		return 0;
+	if (delta == dev.source || delta == dev.replica || delta == dev.meta)
+		ti->error = "The delta device must not be source, replica or metadata";
+	else if (bdev_is_zoned(delta))
+		ti->error = "Zoned devices are not supported";
+	else if (bdev_logical_block_size(delta) > bdev_logical_block_size(dev.source))
+		ti->error = "The delta device has larger blocks than the source";
+	else if (!dm_sync_delta_fits(bdev_nr_sectors(delta), d->config.region_sectors))
+		ti->error = "The delta device is too small";
+	else
+		return 0;
+	return -EINVAL;
 }
 
 static int check_devices(struct dm_target *ti, struct dm_sync_door *d)
 {
 	struct block_device *s = d->source->bdev, *r = d->replica->bdev;
-	struct block_device *m = meta_of(d);
+	struct block_device *m = bdev_of(d->meta);
 
 	if (s == r)
 		ti->error = "Source and replica are the same device";
@@ -117,20 +161,25 @@ static int set_io_length(struct dm_target *ti, struct dm_sync_door *d)
 
 static int mirror_attach(struct dm_sync_door *d, struct dm_target *ti, char **words)
 {
+	struct dm_sync_devices dev;
 	struct dm_sync_mirror *m;
 	int r;
 
-	r = open_devices(ti, d, words);
+	r = check_delta_option(ti, &d->config);
+	if (!r)
+		r = open_devices(ti, d, words);
 	if (!r)
 		r = check_devices(ti, d);
 	if (!r)
 		r = check_meta_size(ti, d);
 	if (!r)
+		r = check_delta(ti, d);
+	if (!r)
 		r = set_io_length(ti, d);
 	if (r)
 		return r;
-	m = dm_sync_mirror_attach(ti, d->source->bdev, d->replica->bdev, meta_of(d),
-				  &d->config);
+	dev = devices_of(d);
+	m = dm_sync_mirror_attach(ti, &dev, &d->config);
 	if (IS_ERR(m))
 		return PTR_ERR(m);
 	d->context = m;
@@ -160,8 +209,9 @@ static int mirror_end_io(struct dm_sync_door *d, struct bio *bio, blk_status_t *
 
 static int mirror_preresume(struct dm_sync_door *d, struct dm_target *ti)
 {
-	return dm_sync_mirror_activate(mirror_of(d), ti, d->source->bdev, d->replica->bdev,
-				       meta_of(d), &d->config);
+	struct dm_sync_devices dev = devices_of(d);
+
+	return dm_sync_mirror_activate(mirror_of(d), ti, &dev, &d->config);
 }
 
 static void mirror_resume(struct dm_sync_door *d)
@@ -211,6 +261,8 @@ static void mirror_limits(struct dm_sync_door *d, struct dm_target *ti,
  *	mirror|clone <uuid> <copy state> <progress> <requested> <percent|-> <sync state|->
  *	<maintained 0|1> <source-changed>/<regions> <replica-changed>/<regions>
  *	<bytes per second> <limited by> <replica door> <held> <reason> <meta|volatile>
+ * and of a clone with a delta
+ *	<used>/<slots>
  * Names are the class's, with "_" for blanks.
  */
 static void emit_name(char *result, unsigned int maxlen, unsigned int *size,
@@ -254,6 +306,8 @@ static void mirror_info(struct dm_sync_door *d, char *result, unsigned int maxle
 	DMEMIT("%u ", i->held);
 	emit_name(result, maxlen, &sz, dm_sync_reason_name(i->reason));
 	DMEMIT("%s", i->meta ? "meta" : "volatile");
+	if (m->loaded && m->delta)
+		DMEMIT(" %u/%u", READ_ONCE(m->delta->nr_used), m->delta->nr_slots);
 	kfree(i);
 }
 

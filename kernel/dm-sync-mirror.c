@@ -120,12 +120,20 @@ static bool context_matches(struct dm_sync_mirror *m, struct dm_target *ti,
 	       1u << m->region_shift == c->region_sectors;
 }
 
-static struct dm_sync_mirror *context_find(struct dm_target *ti, dev_t source,
-					   dev_t replica, dev_t meta,
+static dev_t number_of(const struct block_device *bdev)
+{
+	return bdev ? bdev->bd_dev : 0;
+}
+
+static struct dm_sync_mirror *context_find(struct dm_target *ti,
+					   const struct dm_sync_devices *dev,
 					   const struct dm_sync_config *c)
 {
+	dev_t source = dev->source->bd_dev, replica = dev->replica->bd_dev;
 	struct mapped_device *md = dm_table_get_md(ti->table);
-	const char *conflict = dm_sync_claim_conflict(md, source, replica, meta, false);
+	dev_t meta = number_of(dev->meta);
+	const char *conflict = dm_sync_claim_conflict(md, source, replica, meta,
+						      number_of(dev->delta), false);
 	struct dm_sync_mirror *m, *found = NULL;
 
 	if (conflict) {
@@ -152,6 +160,7 @@ static void claim_devices(struct dm_sync_mirror *m)
 	m->claim.source = &m->pair.source_dev;
 	m->claim.replica = &m->pair.replica_dev;
 	m->claim.meta = &m->pair.meta_dev;
+	m->claim.delta = &m->delta_dev;
 	m->claim.retire = mirror_retire;
 	dm_sync_claim_add(&m->claim);
 }
@@ -159,9 +168,7 @@ static void claim_devices(struct dm_sync_mirror *m)
 /**
  * dm_sync_mirror_attach - the context for a table instance
  * @ti: the instance, being constructed
- * @source: device
- * @replica: device
- * @meta: device or NULL
+ * @dev: its devices
  * @c: what the table line says
  *
  * Reads and writes nothing on any device (rule L).
@@ -170,17 +177,14 @@ static void claim_devices(struct dm_sync_mirror *m)
  * Return: a counted context, or an error with ti->error set.
  */
 struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
-					     struct block_device *source,
-					     struct block_device *replica,
-					     struct block_device *meta,
+					     const struct dm_sync_devices *dev,
 					     const struct dm_sync_config *c)
 {
-	dev_t meta_dev = meta ? meta->bd_dev : 0;
 	struct dm_sync_mirror *m;
 	unsigned int noio;
 
 	mutex_lock(&dm_sync_registry_lock);
-	m = context_find(ti, source->bd_dev, replica->bd_dev, meta_dev, c);
+	m = context_find(ti, dev, c);
 	if (IS_ERR(m))
 		goto out;
 	if (!m) {
@@ -195,9 +199,10 @@ struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
 		}
 		m->pair.md = dm_table_get_md(ti->table);
 		m->pair.door = disk_devt(dm_disk(m->pair.md));
-		m->pair.meta_dev = meta_dev;
-		m->pair.source_dev = source->bd_dev;
-		m->pair.replica_dev = replica->bd_dev;
+		m->pair.meta_dev = number_of(dev->meta);
+		m->pair.source_dev = dev->source->bd_dev;
+		m->pair.replica_dev = dev->replica->bd_dev;
+		m->delta_dev = number_of(dev->delta);
 		m->is_clone = c->sync_type == DM_SYNC_SYNC_TYPE_CLONE;
 		m->sectors = ti->len;
 		m->region_shift = __ffs(c->region_sectors);
@@ -205,6 +210,10 @@ struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
 		list_add_tail(&m->list, &contexts);
 	} else if (m->is_clone != (c->sync_type == DM_SYNC_SYNC_TYPE_CLONE)) {
 		ti->error = "A mirror cannot become a clone by a reload, nor a clone a mirror";
+		m = ERR_PTR(-EINVAL);
+		goto out;
+	} else if (m->delta_dev != number_of(dev->delta)) {
+		ti->error = "The delta device of a pair in use cannot be changed by a reload";
 		m = ERR_PTR(-EINVAL);
 		goto out;
 	} else if (m->loaded && (m->sectors != ti->len ||
@@ -356,6 +365,18 @@ static void info_copy(struct dm_sync_mirror *m, struct dm_sync_info *info)
 	spin_unlock(&rs->lock);
 }
 
+static void info_delta(struct dm_sync_mirror *m, struct dm_sync_info *info)
+{
+	struct dm_sync_delta *d = m->delta;
+
+	if (!d)
+		return;
+	info->slots = d->nr_slots;
+	info->store_size = (u64)dm_sync_delta_sector(d, d->nr_slots) << SECTOR_SHIFT;
+	info->store_free = (u64)(d->nr_slots - READ_ONCE(d->nr_used)) <<
+			   (m->region_shift + SECTOR_SHIFT);
+}
+
 static void info_counters(struct dm_sync_mirror *m, struct dm_sync_info *info)
 {
 	dm_sync_io_inflight(m, &info->host_reads, &info->host_writes);
@@ -367,6 +388,7 @@ static void info_counters(struct dm_sync_mirror *m, struct dm_sync_info *info)
 		     dm_sync_gate_parked(&m->gate) + READ_ONCE(m->clone.nr_held) : 0;
 	if (!m->loaded)
 		return;
+	info_delta(m, info);
 	info->source_changed = dm_sync_map_count(m->source_map);
 	info->replica_changed = dm_sync_map_count(m->replica_map);
 	dm_sync_activity_stats(m->activity, &info->activity_hits, &info->activity_misses);

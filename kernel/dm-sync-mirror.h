@@ -12,6 +12,7 @@
 #include "dm-sync.h"
 #include "dm-sync-claim.h"
 #include "dm-sync-clone.h"
+#include "dm-sync-delta.h"
 #include "dm-sync-gate.h"
 #include "dm-sync-options.h"
 #include "dm-sync-pace.h"
@@ -31,6 +32,7 @@ struct dm_sync_super {
 	void *buf;			/* one page */
 	bool clean, detached, dissolved;
 	bool restoring;			/* the replica is the truth for marked regions */
+	u64 delta_id, delta_epoch;	/* of a clone's delta; 0: it has none */
 	u64 sectors;
 	u32 region_sectors, extent_sectors;
 	u64 map_epoch, activity_epoch;
@@ -44,6 +46,17 @@ struct dm_sync_counts {
 	u64 reads, writes, started, ended;
 };
 
+/**
+ * struct dm_sync_devices - what a table line names
+ * @source: device
+ * @replica: device
+ * @meta: device, or NULL
+ * @delta: device, or NULL; of a clone
+ */
+struct dm_sync_devices {
+	struct block_device *source, *replica, *meta, *delta;
+};
+
 struct dm_sync_mirror;
 
 /**
@@ -51,7 +64,7 @@ struct dm_sync_mirror;
  * @pass: the pass it belongs to; a piece may outlive its pass
  * @is_part: of a region that is larger than a piece
  * @copying: it has its range, and I/O of it may be under way
- * @orphan: its range was taken away
+ * @orphan: its range was taken away, or given back
  */
 struct dm_sync_slot {
 	struct dm_sync_mirror *mirror;
@@ -59,6 +72,7 @@ struct dm_sync_slot {
 	struct dm_sync_range range;
 	struct work_struct start;
 	u64 first, last;		/* regions of this piece */
+	u32 delta_slot;			/* it is in the delta: slot + 1; or 0 */
 	u32 pass;
 	bool is_part, busy, copying, orphan;
 };
@@ -72,6 +86,7 @@ struct dm_sync_slot {
  * @idle: woken when @running is false and no slot is busy
  * @cursor: sector the next search starts at
  * @failed: a piece failed since the cursor was last at the start
+ * @unreadable: enum dm_sync_reason, of the last that could not be read
  * @narrow: this pass takes region by region, to find what cannot be copied
  * @stalled: nothing moved for a second though there is work
  * @partial: region that is larger than a piece and being copied, or ~0
@@ -92,6 +107,7 @@ struct dm_sync_resync {
 	struct delayed_work work;
 	spinlock_t lock;
 	bool running, failed, narrow, stalled;
+	u32 unreadable;
 	unsigned int busy;
 	wait_queue_head_t idle;
 	sector_t cursor;
@@ -123,7 +139,7 @@ struct dm_sync_resync {
  *
  * Metadata is written under @commit_lock, by the committer (activity table,
  * maps) and the conductor (superblock, maps); so at most one write of a block
- * is in flight.
+ * is in flight.  The map of what is uncopied has a lock of its own.
  */
 struct dm_sync_mirror {
 	struct dm_sync_pair pair;
@@ -139,7 +155,7 @@ struct dm_sync_mirror {
 
 	/* valid between preresume and postsuspend: those of the live table */
 	struct dm_target *ti;
-	struct block_device *source, *replica;
+	struct block_device *source, *replica, *delta_bdev;
 	struct dm_sync_config *config;
 	bool loaded;			/* the structures below exist and are true */
 
@@ -198,6 +214,8 @@ struct dm_sync_mirror {
 	struct dm_sync_resync resync;
 	bool is_clone;			/* constant */
 	struct dm_sync_clone clone;
+	struct dm_sync_delta *delta;	/* of a clone that has one; while loaded */
+	dev_t delta_dev;		/* constant */
 
 	struct dm_sync_counts __percpu *counts;
 	unsigned long last_io;		/* jiffies */
@@ -219,6 +237,13 @@ static inline u64 dm_sync_region_of(struct dm_sync_mirror *m, sector_t sector)
 	return sector >> m->region_shift;
 }
 
+/* Where a region of the image is in the delta: slot + 1, or 0. */
+static inline u32 dm_sync_clone_slot(struct dm_sync_mirror *m, u64 region)
+{
+	/* In a restore the map of what is uncopied speaks of the source. */
+	return m->delta && !READ_ONCE(m->redirect) ? dm_sync_delta_slot(m->delta, region) : 0;
+}
+
 static inline u32 dm_sync_extent_of(struct dm_sync_mirror *m, sector_t sector)
 {
 	return sector >> m->extent_shift;
@@ -235,9 +260,7 @@ u64 dm_sync_super_blocks(bool is_clone, u64 nr_regions, u32 nr_extents);
 int dm_sync_mirror_module_init(void);
 void dm_sync_mirror_module_exit(void);
 struct dm_sync_mirror *dm_sync_mirror_attach(struct dm_target *ti,
-					     struct block_device *source,
-					     struct block_device *replica,
-					     struct block_device *meta,
+					     const struct dm_sync_devices *dev,
 					     const struct dm_sync_config *c);
 void dm_sync_mirror_detach(struct dm_sync_mirror *m);
 void dm_sync_mirror_register(struct dm_sync_mirror *m);
@@ -246,10 +269,7 @@ void dm_sync_facts_now(struct dm_sync_mirror *m, struct dm_sync_facts *f);
 
 /* dm-sync-life.c */
 int dm_sync_mirror_activate(struct dm_sync_mirror *m, struct dm_target *ti,
-			    struct block_device *source,
-			    struct block_device *replica,
-			    struct block_device *meta,
-			    struct dm_sync_config *c);
+			    const struct dm_sync_devices *dev, struct dm_sync_config *c);
 void dm_sync_mirror_resume(struct dm_sync_mirror *m);
 void dm_sync_mirror_presuspend(struct dm_sync_mirror *m);
 void dm_sync_mirror_presuspend_undo(struct dm_sync_mirror *m);
@@ -306,6 +326,7 @@ int dm_sync_resync_stop(struct dm_sync_mirror *m);
 bool dm_sync_resync_waits_for(struct dm_sync_mirror *m, struct block_device *bdev);
 void dm_sync_resync_abandon(struct dm_sync_mirror *m);
 void dm_sync_resync_kick(struct dm_sync_mirror *m);
+void dm_sync_resync_checkpoint(struct dm_sync_mirror *m);
 void dm_sync_resync_copied(struct dm_sync_mirror *m);
 void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio);
 int dm_sync_resync_probe(struct dm_sync_mirror *m);

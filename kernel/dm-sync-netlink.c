@@ -115,12 +115,16 @@ static const struct dm_sync_nl_field dm_sync_nl_fields[] = {
 static const struct dm_sync_nl_field dm_sync_nl_image_fields[] = {
 	FIELD(SAVED_BYTES,		U64,	saved),
 	FIELD(ALONE_BYTES,		U64,	alone),
-	FIELD(STORE_BYTES,		U64,	store_size),
-	FIELD(STORE_FREE_BYTES,		U64,	store_free),
 	FIELD(PAUSE_NS,			U64,	pause_ns),
-	FIELD(SLOTS,			U32,	slots),
 	FIELD(FILL_RATE_BYTES,		U64,	fill_rate),
 	FIELD(FULL_SECONDS,		INT,	full_seconds),
+};
+
+/* Those of images, and of clones with a delta. */
+static const struct dm_sync_nl_field dm_sync_nl_store_fields[] = {
+	FIELD(STORE_BYTES,		U64,	store_size),
+	FIELD(STORE_FREE_BYTES,		U64,	store_free),
+	FIELD(SLOTS,			U32,	slots),
 };
 
 #undef FIELD
@@ -243,6 +247,8 @@ static int dm_sync_nl_put_pair(struct sk_buff *skb,
 	if (!r && info->rpo_objective >= 0)
 		r = nla_put_u32(skb, DM_SYNC_A_PAIR_RPO_MEASURED,
 				info->rpo_measured);
+	for (i = 0; !r && info->slots && i < ARRAY_SIZE(dm_sync_nl_store_fields); i++)
+		r = dm_sync_nl_put_field(skb, &dm_sync_nl_store_fields[i], info);
 	if (!r)
 		r = dm_sync_nl_put_image(skb, info);
 	if (!r && event)

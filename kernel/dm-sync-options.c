@@ -47,7 +47,8 @@ static const struct word clone_types[] = {
 static const struct word clone_methodologies[] = {
 	{ "copy_on_write", DM_SYNC_COPY_METHODOLOGY_COPY_ON_WRITE },
 	{ "copy_on_access", DM_SYNC_COPY_METHODOLOGY_COPY_ON_ACCESS },
-	{ "full", DM_SYNC_COPY_METHODOLOGY_FULL_COPY }, { }
+	{ "full", DM_SYNC_COPY_METHODOLOGY_FULL_COPY },
+	{ "snap_and_clone", DM_SYNC_COPY_METHODOLOGY_SNAP_AND_CLONE }, { }
 };
 
 static const struct word priorities[] = {
@@ -79,6 +80,7 @@ enum option_kind {
 	OPTION_NUMBER,		/* u64 */
 	OPTION_SECONDS,		/* u32, 1 to DM_SYNC_HOLD_LIMIT */
 	OPTION_UUID,		/* u8[16] */
+	OPTION_DEVICE,		/* const char *: a path; there or not */
 };
 
 /**
@@ -123,7 +125,10 @@ static const struct option options[] = {
 	  .error = "copy_type is assoc or unassoc" },
 	{ ROW("methodology", WORD, methodology, DM_SYNC_FOR_CLONE),
 	  .words = clone_methodologies, .shown = true, .setting = NO_SETTING,
-	  .error = "methodology is copy_on_write, copy_on_access or full (snap_and_clone is not built yet)" },
+	  .error = "methodology is copy_on_write, copy_on_access, full or snap_and_clone" },
+	{ ROW("delta", DEVICE, delta, DM_SYNC_FOR_CLONE),
+	  .shown = true, .setting = NO_SETTING,
+	  .error = "delta is the path of a device" },
 	{ ROW("priority", WORD, priority, FOR_ALL),
 	  .words = priorities, .shown = true, .setting = DM_SYNC_SETTING_PRIORITY,
 	  .error = "priority is low, same, high or none" },
@@ -228,6 +233,9 @@ static int take_value(const struct option *o, const char *value, struct dm_sync_
 	case OPTION_UUID:
 		c->have_uuid = true;
 		return uuid_parse(value, field);
+	case OPTION_DEVICE:
+		*(const char **)field = value;
+		return *value ? 0 : -EINVAL;
 	}
 	return -EINVAL;
 }
@@ -314,6 +322,8 @@ static bool is_shown(const struct option *o, const struct dm_sync_personality *k
 		return false;
 	if (o->kind == OPTION_FLAG)
 		return *((const bool *)((const char *)c + o->offset));
+	if (o->kind == OPTION_DEVICE)
+		return *(const char *const *)((const char *)c + o->offset);
 	return o->kind != OPTION_UUID || c->have_uuid;
 }
 
@@ -338,6 +348,9 @@ static void emit_option(const struct option *o, const struct dm_sync_config *c,
 		break;
 	case OPTION_UUID:
 		DMEMIT(":%pU", field);
+		break;
+	case OPTION_DEVICE:
+		DMEMIT(":%s", *(const char *const *)field);
 		break;
 	}
 	*size = sz;

@@ -26,12 +26,14 @@ struct dm_target;
 /**
  * struct dm_sync_config - what the table line says
  * @sync_type: what the engine of mirrors and clones is to be; the personality's
+ * @delta: a device's path, or NULL; the constructor's word, later the device's name
  */
 struct dm_sync_config {
 	u32 region_sectors;
 	u8 sync_type;
 	u8 copy_type, methodology, priority, stop_at, recovery, hold, on_source_error;
 	u8 on_full;
+	const char *delta;
 	u32 hold_max;
 	u64 rate;
 	bool assume_in_sync, format, have_uuid;

@@ -63,8 +63,11 @@ struct dm_sync_info {
 
 	/* of an image only, which the first tells; the store's are those of all its images */
 	char image[DM_SYNC_IMAGE_NAME_LEN];
-	u64 saved, alone, store_size, store_free, fill_rate, pause_ns;
+	u64 saved, alone, fill_rate, pause_ns;
 	int full_seconds;
+
+	/* of the store of an image or the delta of a clone; 0 slots: there is none */
+	u64 store_size, store_free;
 	u32 slots;
 };
 

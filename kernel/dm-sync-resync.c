@@ -11,6 +11,10 @@
  * after its marks are gone, and Documentation/proofs/copy.rst shows that a
  * cleared mark never covers stale data.
  *
+ * Of a clone with a delta a piece is in the delta, or none of it is; and it gives its
+ * range free when it was read.  What it read is the image's, whatever hosts write from
+ * then on, and so no host waits for the replica (dm-sync-clone-delta.c).
+ *
  * The marks are cleared in memory here.  They become durable later, in groups,
  * after a flush of both sides (-commit.c); a crash before that copies again.
  *
@@ -51,7 +55,7 @@ static void slot_set(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 	slot->last = last;
 	slot->pass = m->resync.pass;
 	slot->is_part = m->resync.partial != NO_REGION;
-	slot->job.sector = start;
+	slot->delta_slot = 0;
 	slot->job.sectors = end - start;
 	slot->range.start = start;
 	slot->range.last = end - 1;
@@ -103,7 +107,9 @@ static void next_run(struct dm_sync_mirror *m, struct dm_sync_slot *slot,
 		last = region + 1;
 	/* Of a clone the first may have been copied for somebody since it was found. */
 	last = max(dm_sync_map_next_clear(m->copy_map, region, last), region + 1) - 1;
+	last = dm_sync_clone_span(m, region, last);
 	slot_set(m, slot, start, region_end(m, last), region, last);
+	slot->delta_slot = dm_sync_clone_slot(m, region);
 	rs->cursor = slot->range.last + 1;
 }
 
@@ -120,8 +126,7 @@ static void pass_ended(struct dm_sync_mirror *m)
 	}
 	if (rs->failed && rs->narrow) {
 		rs->running = false;
-		dm_sync_break(m, restoring(m) ? DM_SYNC_REASON_REPLICA_READ_ERROR :
-						DM_SYNC_REASON_SOURCE_READ_ERROR);
+		dm_sync_break(m, rs->unreadable);
 		return;
 	}
 	rs->narrow = rs->failed;
@@ -194,7 +199,8 @@ static void piece_skip(struct dm_sync_slot *slot)
 
 /*
  * Nobody may copy over a region of a clone that its replica owns by now, or begin to
- * copy for an image that was given up while it waited.
+ * copy for an image that was given up while it waited; or take from the source what
+ * was put into the delta meanwhile, as the source may have been written since.
  */
 static bool piece_is_due(struct dm_sync_slot *slot)
 {
@@ -205,7 +211,9 @@ static bool piece_is_due(struct dm_sync_slot *slot)
 	spin_lock_irq(&rs->lock);
 	due = !m->is_clone ||
 	      (slot->pass == rs->pass &&
-	       dm_sync_map_next_clear(m->copy_map, slot->first, slot->last + 1) > slot->last);
+	       dm_sync_map_next_clear(m->copy_map, slot->first, slot->last + 1) > slot->last &&
+	       dm_sync_clone_slot(m, slot->first) == slot->delta_slot &&
+	       dm_sync_clone_span(m, slot->first, slot->last) == slot->last);
 	slot->copying = due;
 	spin_unlock_irq(&rs->lock);
 	return due;
@@ -231,25 +239,62 @@ static void piece_granted(struct dm_sync_range *r)
 	queue_work(slot->mirror->io_wq, &slot->start);
 }
 
-static void piece_fill(struct dm_sync_mirror *m, struct dm_sync_copy *job)
+/* In memory it is the image's, whatever hosts write from now on. */
+static void piece_was_read(struct dm_sync_copy *job)
 {
+	struct dm_sync_slot *slot = container_of(job, struct dm_sync_slot, job);
+	struct dm_sync_resync *rs = &slot->mirror->resync;
+	bool held;
+
+	spin_lock_irq(&rs->lock);
+	held = !slot->orphan;
+	slot->orphan = true;
+	spin_unlock_irq(&rs->lock);
+	if (held)
+		dm_sync_range_unlock(slot->mirror->ranges, &slot->range);
+}
+
+static void piece_fill(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
+{
+	struct dm_sync_copy *job = &slot->job;
 	bool back = restoring(m);
 
 	job->from = back ? m->replica : m->source;
 	job->to = back ? m->source : m->replica;
+	job->from_sector = job->to_sector = slot->range.start;
 	job->compare = m->pair.state.methodology == DM_SYNC_COPY_METHODOLOGY_INCREMENTAL;
 	job->fua = false;
+	job->was_read = m->delta && !back ? piece_was_read : NULL;
+	if (!slot->delta_slot)
+		return;
+	job->from = m->delta->bdev;
+	job->from_sector = dm_sync_delta_sector(m->delta, slot->delta_slot - 1);
 }
 
-static void piece_failed(struct dm_sync_mirror *m, struct dm_sync_copy *job)
+static void read_failed(struct dm_sync_mirror *m, const struct dm_sync_slot *slot)
+{
+	struct dm_sync_resync *rs = &m->resync;
+
+	if (slot->delta_slot) {
+		rs->unreadable = DM_SYNC_REASON_STORE_FAILED;
+	} else if (restoring(m)) {
+		rs->unreadable = DM_SYNC_REASON_REPLICA_READ_ERROR;
+		atomic64_inc(&m->replica_errors);
+	} else {
+		rs->unreadable = DM_SYNC_REASON_SOURCE_READ_ERROR;
+		atomic64_inc(&m->source_errors);
+	}
+}
+
+static void piece_failed(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 {
 	struct dm_sync_resync *rs = &m->resync;
 	bool back = restoring(m);
 
 	rs->failed = true;
-	if (job->read_error)
-		atomic64_inc(back ? &m->replica_errors : &m->source_errors);
-	if (!job->write_error)
+	if (slot->job.read_error)
+		read_failed(m, slot);
+	if (!slot->job.write_error)
 		return;
 	atomic64_inc(back ? &m->source_errors : &m->replica_errors);
 	rs->running = false;
@@ -273,7 +318,7 @@ static void clear_marks(struct dm_sync_mirror *m, u64 first, u64 last)
 		dm_sync_map_clear(m->copy_map, first);
 }
 
-/* Clear what the piece completed; its range is still held. */
+/* Clear what the piece completed; its range is still held, or nobody else clears it. */
 static void piece_arrived(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 {
 	struct dm_sync_resync *rs = &m->resync;
@@ -281,7 +326,7 @@ static void piece_arrived(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 
 	/* Of a clone no extent is owed a flush: its map alone says what was copied. */
 	if (!m->is_clone)
-		dm_sync_activity_touch(m->activity, dm_sync_extent_of(m, slot->job.sector));
+		dm_sync_activity_touch(m->activity, dm_sync_extent_of(m, slot->range.start));
 	if (slot->pass != rs->pass)
 		return;		/* it came too late: its regions stay marked */
 	rs->done += bytes;
@@ -351,7 +396,7 @@ static void piece_done(struct dm_sync_copy *job)
 	if (job->read_error || job->write_error) {
 		if (is_part_now(rs, slot))
 			rs->partial_failed = true;
-		piece_failed(m, job);
+		piece_failed(m, slot);
 	} else {
 		piece_arrived(m, slot);
 	}
@@ -378,6 +423,24 @@ static void do_checkpoint(struct work_struct *work)
 	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, resync.checkpoint);
 
 	dm_sync_commit_maps(m, true);
+}
+
+/**
+ * dm_sync_resync_checkpoint - make what was copied durable, if there is something
+ * @m: the clone, its copy running
+ *
+ * Context: any; interrupts on.
+ */
+void dm_sync_resync_checkpoint(struct dm_sync_mirror *m)
+{
+	struct dm_sync_resync *rs = &m->resync;
+
+	spin_lock_irq(&rs->lock);
+	if (rs->running && rs->uncommitted) {
+		rs->uncommitted = 0;
+		queue_work(m->io_wq, &rs->checkpoint);
+	}
+	spin_unlock_irq(&rs->lock);
 }
 
 /*----------------------------------------------------------------
@@ -467,7 +530,7 @@ static void do_resync(struct work_struct *work)
 		if (!slot)
 			break;
 		spin_unlock_irq(&rs->lock);
-		piece_fill(m, &slot->job);
+		piece_fill(m, slot);
 		if (dm_sync_range_lock(m->ranges, &slot->range))
 			piece_start(&slot->start);
 	}
@@ -649,7 +712,7 @@ static void waited_start(struct dm_sync_mirror *m, struct dm_sync_waited_copy *c
 	memset(&c->job, 0, sizeof(c->job));
 	c->job.from = from;
 	c->job.to = to;
-	c->job.sector = start;
+	c->job.from_sector = c->job.to_sector = start;
 	c->job.sectors = sectors;
 	c->job.done = waited_done;
 	reinit_completion(&c->done);

@@ -193,7 +193,7 @@ static struct dm_sync_store *attach(struct dm_target *ti, dev_t source, dev_t st
 				    const struct dm_sync_config *c)
 {
 	struct mapped_device *md = dm_table_get_md(ti->table);
-	const char *why = dm_sync_claim_conflict(md, source, store, 0, true);
+	const char *why = dm_sync_claim_conflict(md, source, store, 0, 0, true);
 	struct dm_sync_store *s;
 
 	if (why) {

@@ -17,7 +17,8 @@
 #define DM_MSG_PREFIX "sync"
 
 #define SUPER_VERSION		1
-#define SUPER_INCOMPAT		0u	/* features a reader must know */
+#define SUPER_DELTA		1u	/* a clone has a delta */
+#define SUPER_INCOMPAT		SUPER_DELTA	/* features a reader must know */
 
 enum {
 	SUPER_CLEAN		= 1 << 0,
@@ -51,6 +52,8 @@ struct dm_sync_super_disk {
 	__le32 reason;
 	__u8 sync_type, copy_type, methodology, priority;
 	__u8 copy_state, progress, requested, reserved;
+	__le64 delta_id;
+	__le64 delta_epoch;
 } __packed;
 
 static u32 super_flags(struct dm_sync_mirror *m)
@@ -78,7 +81,7 @@ static void super_encode(struct dm_sync_mirror *m, const struct dm_sync_step *st
 
 	memset(d, 0, DM_SYNC_BLOCK_SIZE);
 	d->version = cpu_to_le32(SUPER_VERSION);
-	d->incompat = cpu_to_le32(SUPER_INCOMPAT);
+	d->incompat = cpu_to_le32(m->delta ? SUPER_DELTA : 0);
 	d->flags = cpu_to_le32(super_flags(m));
 	d->region_sectors = cpu_to_le32(s->region_sectors);
 	d->extent_sectors = cpu_to_le32(s->extent_sectors);
@@ -98,6 +101,8 @@ static void super_encode(struct dm_sync_mirror *m, const struct dm_sync_step *st
 	d->copy_state = step->copy_state;
 	d->progress = step->progress;
 	d->requested = step->requested;
+	d->delta_id = cpu_to_le64(s->delta_id);
+	d->delta_epoch = cpu_to_le64(s->delta_epoch);
 }
 
 static void super_decode(struct dm_sync_mirror *m)
@@ -134,6 +139,8 @@ static void super_decode(struct dm_sync_mirror *m)
 	m->pair.state.copy_state = d->copy_state;
 	m->pair.state.progress = d->progress;
 	m->pair.state.requested = d->requested;
+	s->delta_id = le64_to_cpu(d->delta_id);
+	s->delta_epoch = le64_to_cpu(d->delta_epoch);
 }
 
 /* What a reader must not believe, whatever its checksum says. */

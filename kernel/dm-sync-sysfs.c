@@ -303,11 +303,15 @@ static struct dm_sync_file dm_sync_image_files[] = {
 	FILE(saved_bytes,		U64,	saved),
 	FILE(alone_bytes,		U64,	alone),
 	FILE(pause_ns,			U64,	pause_ns),
+	FILE(fill_bytes_per_second,	U64,	fill_rate),
+	FILE(full_seconds,		INT,	full_seconds),
+};
+
+/* of images, and of clones with a delta */
+static struct dm_sync_file dm_sync_store_files[] = {
 	FILE(store_bytes,		U64,	store_size),
 	FILE(store_free_bytes,		U64,	store_free),
 	FILE(slots,			U32,	slots),
-	FILE(fill_bytes_per_second,	U64,	fill_rate),
-	FILE(full_seconds,		INT,	full_seconds),
 };
 
 #undef FILE
@@ -346,12 +350,13 @@ static int dm_sync_add_files(struct kobject *kobj, struct dm_sync_file *files, u
 	return r;
 }
 
-static noinline_for_stack bool dm_sync_is_image(struct dm_sync_pair *pair)
+static noinline_for_stack void dm_sync_kind(struct dm_sync_pair *pair, bool *image, bool *store)
 {
 	struct dm_sync_info info;
 
 	dm_sync_pair_info(pair, &info);
-	return info.image[0];
+	*image = info.image[0];
+	*store = info.slots;
 }
 
 /**
@@ -369,6 +374,7 @@ int dm_sync_sysfs_add(struct dm_sync_pair *pair, struct kobject *parent,
 		      const char *name, struct kobject **kobj)
 {
 	struct dm_sync_dir *dir;
+	bool image, store;
 	int r;
 
 	*kobj = NULL;
@@ -382,9 +388,13 @@ int dm_sync_sysfs_add(struct dm_sync_pair *pair, struct kobject *parent,
 				 name);
 	if (!r)
 		r = dm_sync_add_files(&dir->kobj, dm_sync_files, ARRAY_SIZE(dm_sync_files));
-	if (!r && dm_sync_is_image(pair))
+	dm_sync_kind(pair, &image, &store);
+	if (!r && image)
 		r = dm_sync_add_files(&dir->kobj, dm_sync_image_files,
 				      ARRAY_SIZE(dm_sync_image_files));
+	if (!r && store)
+		r = dm_sync_add_files(&dir->kobj, dm_sync_store_files,
+				      ARRAY_SIZE(dm_sync_store_files));
 	if (r) {
 		dm_sync_sysfs_remove(&dir->kobj);
 		return r;

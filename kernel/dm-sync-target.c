@@ -83,6 +83,8 @@ int dm_sync_door_open(struct dm_target *ti, const char *path, struct dm_dev **de
 
 static void close_devices(struct dm_target *ti, struct dm_sync_door *d)
 {
+	if (d->delta)
+		dm_put_device(ti, d->delta);
 	if (d->meta)
 		dm_put_device(ti, d->meta);
 	if (d->replica)

@@ -15,12 +15,13 @@
  * @source: device
  * @replica: device; that of the store, where there is one
  * @meta: device or NULL
+ * @delta: device or NULL; of a clone
  * @config: what the table line says
  * @context: the personality's, shared between instances (rule L)
  */
 struct dm_sync_door {
 	const struct dm_sync_personality *kind;
-	struct dm_dev *source, *replica, *meta;
+	struct dm_dev *source, *replica, *meta, *delta;
 	struct dm_sync_config config;
 	void *context;
 };

@@ -193,7 +193,7 @@ TRACE_EVENT(dm_sync_copy_start,
 	TP_fast_assign(
 		__entry->pair = pair;
 		__entry->restore = restore;
-		__entry->sector = job->sector;
+		__entry->sector = job->to_sector;
 		__entry->sectors = job->sectors;
 	),
 	TP_printk("pair=%u to=%s sector=%llu sectors=%u", __entry->pair,
@@ -217,7 +217,7 @@ TRACE_EVENT(dm_sync_copy_end,
 	TP_fast_assign(
 		__entry->pair = pair;
 		__entry->restore = restore;
-		__entry->sector = job->sector;
+		__entry->sector = job->to_sector;
 		__entry->sectors = job->sectors;
 		__entry->read = job->read_bytes;
 		__entry->written = job->written_bytes;

@@ -278,10 +278,12 @@ void dm_sync_range_unlock(struct dm_sync_ranges *t, struct dm_sync_range *r);
 /**
  * struct dm_sync_copy - one range copy
  * @from, @to: devices
- * @sector: where the range starts, on both devices
+ * @from_sector, @to_sector: where the range starts on each
  * @sectors: its length, 1 to DM_SYNC_COPY_SECTORS
  * @compare: read @to as well and write only the 4 KiB blocks that differ
  * @fua: writes carry FUA
+ * @was_read: may be NULL: called from a worker that may sleep, when @from was read without
+ *	an error and will not be read again, and nothing was written yet
  * @done: called once, from a worker that may sleep, when all is over
  * @read_error, @write_error: outcome; a failed read of @to (compare) makes the
  *	job write the whole range instead and is not an error
@@ -290,9 +292,10 @@ void dm_sync_range_unlock(struct dm_sync_ranges *t, struct dm_sync_range *r);
  */
 struct dm_sync_copy {
 	struct block_device *from, *to;
-	sector_t sector;
+	sector_t from_sector, to_sector;
 	unsigned int sectors;
 	bool compare, fua;
+	void (*was_read)(struct dm_sync_copy *job);
 	void (*done)(struct dm_sync_copy *job);
 
 	blk_status_t read_error, write_error;
