@@ -45,7 +45,9 @@ static void job_free(struct dm_sync_clone_job *job)
 	atomic_inc(&m->clone.ended);
 	/* The pair goes by RCU. */
 	rcu_read_lock();
-	atomic_dec(&m->clone.busy);
+	/* It was the last that completion waited for. */
+	if (atomic_dec_and_test(&m->clone.busy) && READ_ONCE(m->clone.completing))
+		queue_work(m->conductor, &m->copied_work);
 	wake_up_all(&m->clone.idle);
 	rcu_read_unlock();
 }
@@ -164,14 +166,14 @@ static void job_granted(struct dm_sync_range *r)
 
 /*
  * Does a copy, or a piece of the background's, stand at the replica, or do writes of
- * whole regions, of which none has ended since @covers were over?
+ * whole regions, of which none has ended since @covered were over?
  */
-static bool replica_is_silent(struct dm_sync_mirror *m, int covers)
+static bool replica_is_silent(struct dm_sync_mirror *m, int covered)
 {
 	struct dm_sync_clone *cl = &m->clone;
 	unsigned int i;
 
-	if (!list_empty_careful(&cl->covering) && atomic_read(&cl->covers) == covers)
+	if (!list_empty_careful(&cl->covering) && atomic_read(&cl->covered) == covered)
 		return true;
 	for (i = 0; i < DM_SYNC_CLONE_JOBS; i++) {
 		struct dm_sync_clone_job *job = &cl->job[i];
@@ -204,16 +206,16 @@ static u32 silence(struct dm_sync_mirror *m, bool replica)
 static bool wait_for(struct dm_sync_mirror *m, int below)
 {
 	struct dm_sync_clone *cl = &m->clone;
-	int ended, covers;
+	int ended, covered;
 	bool silent;
 
 	do {
 		ended = atomic_read(&cl->ended);
-		covers = atomic_read(&cl->covers);
+		covered = atomic_read(&cl->covered);
 		if (wait_event_timeout(cl->idle, atomic_read(&cl->busy) < below ||
 				       !READ_ONCE(cl->preserving), DM_SYNC_DRAIN_SECONDS * HZ))
 			return true;
-		silent = replica_is_silent(m, covers);
+		silent = replica_is_silent(m, covered);
 	} while (atomic_read(&cl->ended) != ended || (!silent && !READ_ONCE(cl->stopped)));
 	WRITE_ONCE(cl->error, silence(m, silent));
 	WRITE_ONCE(cl->silent, true);

@@ -92,9 +92,9 @@ bool dm_sync_clone_must_wait(struct dm_sync_mirror *m, u64 first, u64 last)
  * A round
  *--------------------------------------------------------------*/
 
-/* What is taken on at once: writes of the source, I/O and flushes of the replica door. */
+/* What is taken on at once: writes of the source, I/O of the replica door. */
 struct round {
-	struct bio_list sources, doors, flushes;
+	struct bio_list sources, doors;
 };
 
 static bool left(struct dm_sync_mirror *m, sector_t sector, sector_t last)
@@ -199,7 +199,7 @@ static u32 copy_round(struct dm_sync_mirror *m, struct round *r)
 /* Marks in T what may be marked before it is copied; returns true if a commit is due. */
 static bool claim_doors(struct dm_sync_mirror *m, struct round *r)
 {
-	bool due = !bio_list_empty(&r->sources) || !bio_list_empty(&r->flushes), write;
+	bool due = !bio_list_empty(&r->sources), write;
 	sector_t sector, last;
 	struct bio *bio;
 
@@ -262,22 +262,6 @@ static void end_door(struct dm_sync_mirror *m, struct bio *bio, int error)
 	}
 }
 
-/* @flushed: by the commit, since they were asked for; else the replica is asked now. */
-static void end_flushes(struct dm_sync_mirror *m, struct bio_list *flushes, int error,
-			bool flushed)
-{
-	struct bio *bio;
-
-	while ((bio = bio_list_pop(flushes))) {
-		if (error || !flushed) {
-			dm_sync_clone_door_go(m, bio, error ? -EIO : 0);
-			continue;
-		}
-		bio->bi_status = BLK_STS_OK;
-		bio_endio(bio);
-	}
-}
-
 static void end_sources(struct dm_sync_mirror *m, struct round *r, int error, u32 reason)
 {
 	struct bio *bio;
@@ -307,27 +291,21 @@ static bool take_round(struct dm_sync_mirror *m, struct round *r)
 	}
 	r->sources = cl->demand;
 	r->doors = cl->doors;
-	r->flushes = cl->flushes;
 	bio_list_init(&cl->demand);
 	bio_list_init(&cl->doors);
-	bio_list_init(&cl->flushes);
 	spin_unlock_irq(&m->io_lock);
-	return !bio_list_empty(&r->sources) || !bio_list_empty(&r->doors) ||
-	       !bio_list_empty(&r->flushes);
+	return !bio_list_empty(&r->sources) || !bio_list_empty(&r->doors);
 }
 
 static void one_round(struct dm_sync_mirror *m, struct round *r)
 {
-	u32 reason = dm_sync_clone_save(m, &r->sources), before;
+	u32 reason = dm_sync_clone_save(m, &r->sources);
 	struct dm_sync_clone *cl = &m->clone;
 	bool due = claim_doors(m, r);
-	int error = 0, covers;
 	struct bio *bio;
+	int error = 0;
 
 	reason = reason ?: copy_round(m, r);
-	before = READ_ONCE(cl->barriers);
-	covers = atomic_read_acquire(&cl->covers);
-
 	/* Given up meanwhile: the replica's flush may take its time. */
 	if (!READ_ONCE(cl->preserving))
 		end_sources(m, r, 0, 0);
@@ -335,12 +313,9 @@ static void one_round(struct dm_sync_mirror *m, struct round *r)
 	/* A replica that does not answer need not be asked for a flush. */
 	if (due)
 		error = READ_ONCE(cl->silent) ? -ESTALE : dm_sync_clone_commit(m, true);
-	if (error && !bio_list_empty(&r->flushes))
-		dm_sync_clone_told(m, covers);
 	end_sources(m, r, error, reason);
 	while ((bio = bio_list_pop(&r->doors)))
 		end_door(m, bio, error);
-	end_flushes(m, &r->flushes, error, (s32)(READ_ONCE(cl->flushed) - before) > 0);
 	dm_sync_clone_written(m);
 }
 
@@ -384,9 +359,7 @@ static void fail_doors(struct dm_sync_mirror *m)
 
 	spin_lock_irq(&m->io_lock);
 	doors = m->clone.doors;
-	bio_list_merge(&doors, &m->clone.flushes);
 	bio_list_init(&m->clone.doors);
-	bio_list_init(&m->clone.flushes);
 	spin_unlock_irq(&m->io_lock);
 	while ((bio = bio_list_pop(&doors)))
 		dm_sync_clone_door_go(m, bio, -EIO);
@@ -415,6 +388,46 @@ static void do_demand(struct work_struct *work)
 		fail_doors(m);
 }
 
+/* @flushed: by the commit, since they were asked for; else the replica is asked now. */
+static void end_flushes(struct dm_sync_mirror *m, struct bio_list *flushes, int error,
+			bool flushed)
+{
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(flushes))) {
+		if (error || !flushed) {
+			dm_sync_clone_door_go(m, bio, error ? -EIO : 0);
+			continue;
+		}
+		bio->bi_status = BLK_STS_OK;
+		bio_endio(bio);
+	}
+}
+
+/* By themselves: they do not wait for anybody's copies, and so not for the source. */
+static void do_flushes(struct work_struct *work)
+{
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, clone.flush_work);
+	struct dm_sync_clone *cl = &m->clone;
+	bool gone = READ_ONCE(m->pair.gone);
+	struct bio_list flushes;
+	u32 before;
+	int error;
+
+	if (READ_ONCE(cl->stopped) && !gone)
+		return;
+	spin_lock_irq(&m->io_lock);
+	flushes = cl->flushes;
+	bio_list_init(&cl->flushes);
+	spin_unlock_irq(&m->io_lock);
+	if (bio_list_empty(&flushes))
+		return;
+	before = READ_ONCE(cl->barriers);
+	error = gone ? -ENODEV : dm_sync_clone_commit(m, true);
+	end_flushes(m, &flushes, error, (s32)(READ_ONCE(cl->flushed) - before) > 0);
+	dm_sync_clone_written(m);
+}
+
 /*----------------------------------------------------------------
  * Who waits
  *--------------------------------------------------------------*/
@@ -422,6 +435,7 @@ static void do_demand(struct work_struct *work)
 static void kick(struct dm_sync_mirror *m)
 {
 	queue_work(dm_sync_demand_wq, &m->clone.work);
+	queue_work(dm_sync_demand_wq, &m->clone.flush_work);
 }
 
 /**
@@ -479,7 +493,7 @@ void dm_sync_clone_touched(struct dm_sync_mirror *m, sector_t first, sector_t la
 
 /**
  * dm_sync_clone_demand_flush - a flush of the replica door makes copies durable, too
- * @m: the clone, hosts having written whole regions of its replica
+ * @m: the clone, hosts having written what the disk does not know of
  * @bio: the flush
  *
  * Context: any.
@@ -491,7 +505,7 @@ void dm_sync_clone_demand_flush(struct dm_sync_mirror *m, struct bio *bio)
 	spin_lock_irqsave(&m->io_lock, flags);
 	bio_list_add(&m->clone.flushes, bio);
 	spin_unlock_irqrestore(&m->io_lock, flags);
-	kick(m);
+	queue_work(dm_sync_demand_wq, &m->clone.flush_work);
 }
 
 /**
@@ -500,7 +514,7 @@ void dm_sync_clone_demand_flush(struct dm_sync_mirror *m, struct bio *bio)
  * @first: first sector of the first
  * @last: last sector of the last
  *
- * Context: any; holding the range.
+ * Context: any; holding the range, and io_lock.
  */
 void dm_sync_clone_covered(struct dm_sync_mirror *m, sector_t first, sector_t last)
 {
@@ -508,7 +522,6 @@ void dm_sync_clone_covered(struct dm_sync_mirror *m, sector_t first, sector_t la
 	dm_sync_map_clear_range(m->uncopied_map, dm_sync_region_of(m, first),
 				dm_sync_region_of(m, last));
 	dm_sync_clone_owe(m);	/* ... for who commits it */
-	dm_sync_resync_copied(m);
 }
 
 /**
@@ -674,6 +687,8 @@ int dm_sync_clone_barrier(struct dm_sync_mirror *m)
 	if (r != -ENOMEM) {		/* else none was asked */
 		atomic64_inc(back ? &m->source_errors : &m->replica_errors);
 		dm_sync_clone_unflushed(m, back);
+		if (!back)
+			dm_sync_clone_lose(m);
 	}
 	dm_sync_break(m, back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
 				DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
@@ -730,12 +745,22 @@ void dm_sync_clone_revert(struct dm_sync_mirror *m)
  * By a flush, the last step of dm_sync_resync_probe(), which has written where the
  * replica owns something; what is written elsewhere must be the image's.
  *
+ * A flush that fails here may lose what any other may: it is not asked a second time
+ * for the same.
+ *
  * Context: the conductor; may sleep.
  * Return: 0 when it does.
  */
 int dm_sync_clone_probe(struct dm_sync_mirror *m)
 {
-	return dm_sync_flush_sides(m, true);
+	int r = dm_sync_flush_sides(m, true);
+
+	if (r && r != -ENOMEM) {
+		dm_sync_clone_unflushed(m, READ_ONCE(m->redirect));
+		dm_sync_clone_lose(m);
+		dm_sync_clone_revert(m);
+	}
+	return r;
 }
 
 /*----------------------------------------------------------------
@@ -754,6 +779,7 @@ void dm_sync_clone_stop(struct dm_sync_mirror *m)
 {
 	WRITE_ONCE(m->clone.stopped, true);
 	cancel_work_sync(&m->clone.work);
+	cancel_work_sync(&m->clone.flush_work);
 }
 
 /**
@@ -784,6 +810,7 @@ void dm_sync_clone_resume(struct dm_sync_mirror *m)
 void dm_sync_clone_gone(struct dm_sync_mirror *m)
 {
 	cancel_work_sync(&m->clone.work);
+	cancel_work_sync(&m->clone.flush_work);
 	dm_sync_clone_unpark(m);
 	/* Door I/O that was let in a moment ago may still come: it asks for the work. */
 	kick(m);
@@ -801,6 +828,7 @@ void dm_sync_clone_init(struct dm_sync_mirror *m)
 	mutex_init(&cl->uncopied_lock);
 	spin_lock_init(&cl->claim_lock);
 	INIT_WORK(&cl->work, do_demand);
+	INIT_WORK(&cl->flush_work, do_flushes);
 	INIT_WORK(&cl->read_work, do_reads);
 	bio_list_init(&cl->reads);
 	bio_list_init(&cl->demand);

@@ -12,9 +12,12 @@
  * none goes.  Suspending says "stopped" before its last commit; who looks at U after
  * that commit made its image finds that.
  *
- * When the replica fails a flush, what is owed is lost: it is copied again.  Hosts
- * learn of that by a flush that fails, as of any disk that loses its cache: of the one that
- * had the commit made, or of the next one that comes.
+ * When the replica fails a flush, what is owed is lost: it is copied again.  And what
+ * the replica had in its cache is, whoever asked for that flush.  Hosts learn of it as of
+ * any disk that loses its cache: losses are counted, I/O that promises something notes the
+ * count when it comes, and fails when there was a loss since, or one that nobody was told
+ * of.  That are flushes and, with a count of their own, writes with FUA: of a flush that
+ * comes with data device-mapper forgets the error.
  *
  * Locking: claim_lock makes "U(r) is set, so T(r) is set" one step against the end of
  * a copy, which clears U(r).  What clears U(r) without, a write of whole regions, has
@@ -110,6 +113,17 @@ bool dm_sync_clone_owes(struct dm_sync_mirror *m)
 }
 
 /**
+ * dm_sync_clone_lose - what hosts wrote to the replica may be lost
+ * @m: the clone: a flush of ours failed there
+ *
+ * Context: any.
+ */
+void dm_sync_clone_lose(struct dm_sync_mirror *m)
+{
+	atomic_inc(&m->clone.losses);
+}
+
+/**
  * dm_sync_clone_forfeit - what is owed is lost
  * @m: the clone, its marks set again
  *
@@ -119,34 +133,35 @@ void dm_sync_clone_forfeit(struct dm_sync_mirror *m)
 {
 	smp_mb();	/* the marks come first; pairs with dm_sync_clone_owe_write() */
 	if (dm_sync_clone_owes(m))
-		WRITE_ONCE(m->clone.covers_lost, atomic_read(&m->clone.covers));
+		dm_sync_clone_lose(m);
 }
 
 /**
- * dm_sync_clone_told - a flush of the replica door failed: hosts know of a loss
+ * dm_sync_clone_tell - must I/O of the replica door fail for a loss?
  * @m: the clone
- * @covers: which may have been lost
+ * @told: how many losses I/O of its kind has told of
+ * @since: how many there were when it came
  *
- * Context: any.
+ * Context: any; the I/O has ended well.
+ * Return: true for all that were under way when something was lost, and once after it.
  */
-void dm_sync_clone_told(struct dm_sync_mirror *m, int covers)
+bool dm_sync_clone_tell(struct dm_sync_mirror *m, int *told, int since)
 {
-	WRITE_ONCE(m->clone.covers_told, covers);
-}
+	int losses = atomic_read(&m->clone.losses);
 
-/**
- * dm_sync_clone_tell - must a flush of the replica door fail for a loss?
- * @m: the clone
- *
- * Context: any.
- * Return: true at least once after each loss that no flush has told of.
- */
-bool dm_sync_clone_tell(struct dm_sync_mirror *m)
-{
-	int lost = READ_ONCE(m->clone.covers_lost);
-
-	if ((s32)((u32)lost - (u32)READ_ONCE(m->clone.covers_told)) <= 0)
+	if (likely(losses == since && losses == READ_ONCE(*told)))
 		return false;
-	dm_sync_clone_told(m, lost);
+	WRITE_ONCE(*told, losses);
 	return true;
+}
+
+/**
+ * dm_sync_clone_forgive - a new image begins: what was lost was not of it
+ * @m: the clone, its door closed
+ *
+ * Context: the conductor.
+ */
+void dm_sync_clone_forgive(struct dm_sync_mirror *m)
+{
+	m->clone.told = m->clone.told_fua = atomic_read(&m->clone.losses);
 }

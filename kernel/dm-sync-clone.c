@@ -254,6 +254,22 @@ static void finish_restore(struct dm_sync_mirror *m)
 	dm_sync_clone_commit(m, true);
 }
 
+/*
+ * With a delta a region may be copied twice at once, and what is copied for somebody may
+ * come last.  Hosts are to write to the replica when no copy does any more.
+ */
+static bool all_over(struct dm_sync_mirror *m)
+{
+	if (!m->delta)
+		return true;
+	WRITE_ONCE(m->clone.completing, true);
+	smp_mb();	/* either we see the last of them over, or it sees that we asked */
+	if (atomic_read(&m->clone.busy))
+		return false;
+	WRITE_ONCE(m->clone.completing, false);
+	return true;
+}
+
 /**
  * dm_sync_clone_copied - the copy, or the restore, has nothing left to do
  * @m: the clone
@@ -274,7 +290,7 @@ void dm_sync_clone_copied(struct dm_sync_mirror *m)
 		dm_sync_resync_start(m);
 		return;
 	}
-	if (dm_sync_clone_commit(m, true))
+	if (!all_over(m) || dm_sync_clone_commit(m, true))
 		return;
 	spin_lock_irq(&m->pair.lock);
 	m->pair.facts.ever_synced = m->pair.facts.replica_consistent = true;
@@ -452,6 +468,7 @@ static int turn_image(struct dm_sync_mirror *m, struct dm_sync_change *c, bool w
 		return r;
 	}
 	WRITE_ONCE(m->clone.image_lost, false);
+	dm_sync_clone_forgive(m);
 	dm_sync_map_clear_all(m->source_map);
 	dm_sync_map_clear_all(m->replica_map);
 	dm_sync_clone_commit(m, true);	/* the new image holds; if it fails, it breaks */
@@ -547,6 +564,8 @@ static int clone_restore(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	/* What the source is to show must be the same after a power cut. */
 	if (!r)
 		r = dm_sync_flush_sides(m, true);
+	if (r == -EIO || r == -ENXIO)
+		dm_sync_clone_lose(m);
 	if (!r) {
 		r = begin_restore(m, &c->during);
 		if (r && !m->redirect)
@@ -580,6 +599,7 @@ static int clone_fracture(struct dm_sync_mirror *m, struct dm_sync_change *c)
 static int clone_split(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	if (dm_sync_flush_sides(m, true)) {
+		dm_sync_clone_lose(m);
 		dm_sync_take_back(m, c);
 		dm_sync_break(m, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
 		return 0;

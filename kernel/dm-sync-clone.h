@@ -51,6 +51,7 @@ struct dm_sync_clone_touch {
 /**
  * struct dm_sync_clone - what only clones have
  * @work: takes on all that waits, in rounds; on the demand queue
+ * @flush_work: takes on @flushes; likewise
  * @written_work: tells the conductor that hosts wrote to the replica
  * @demand: host writes of the source whose regions must be copied first
  * @doors: I/O of the replica door, likewise
@@ -74,11 +75,12 @@ struct dm_sync_clone_touch {
  * @nr_touched: of @touched
  * @touched: what copy_on_access is to copy though nobody waits for it
  * @covering: writes of whole regions through the replica door that are under way
- * @covers: how many of them are over; and writes that were issued while the disk did not
- *	know that their region was copied
+ * @covers: two for each of them when it is over, and for each write that was issued while
+ *	the disk did not know that its region was copied
  * @covers_durable: how many of @covers the disk knows of
- * @covers_lost: @covers when the last were lost by a flush that failed
- * @covers_told: up to which hosts know, by a flush that failed
+ * @covered: how many of @covering are over
+ * @losses: times that hosts' writes to the replica may have been lost by a flush that failed
+ * @told, @told_fua: of how many they know, by a flush, or a write with FUA, that failed
  * @claim_lock: see dm-sync-clone-owe.c
  * @pass: a job of an earlier one clears nothing
  * @unflushed: what was copied may be lost by a flush that failed: nothing of it may
@@ -89,23 +91,25 @@ struct dm_sync_clone_touch {
  * @door_holding: no I/O of the replica door may begin
  * @stopped: the metadata must not be written: nothing is copied on demand
  * @image_lost: a write waits that can only go on without the image
+ * @completing: all is copied, but copies of the same are under way still
  *
  * The lists, @touched among them, are protected by the mirror's io_lock, as are the
  * changes of @door_holding and @pass.  The flags are changed by the conductor, or while it is idle,
  * but for @image_lost, which the round sets.
  */
 struct dm_sync_clone {
-	struct work_struct work, written_work, read_work;
+	struct work_struct work, flush_work, written_work, read_work;
 	struct bio_list demand, doors, flushes, held, lost, parked, reads;
 	wait_queue_head_t idle;
-	atomic_t busy, ended, covers;
-	int covers_durable, covers_lost, covers_told;
+	atomic_t busy, ended, covers, covered, losses;
+	int covers_durable, told, told_fua;
 	struct mutex uncopied_lock;
 	spinlock_t claim_lock;
 	struct list_head covering;
 	u32 error, nr_held, pass, round_pass, barriers, flushed, commits, nr_touched;
 	struct dm_sync_clone_touch touched[DM_SYNC_CLONE_TOUCHED];
 	bool silent, unflushed, preserving, holding, on_access, door_holding, stopped, image_lost;
+	bool completing;
 	struct dm_sync_clone_job job[DM_SYNC_CLONE_JOBS];
 };
 
@@ -160,8 +164,9 @@ void dm_sync_clone_owe(struct dm_sync_mirror *m);
 bool dm_sync_clone_owe_write(struct dm_sync_mirror *m, u64 first, u64 last);
 bool dm_sync_clone_owes(struct dm_sync_mirror *m);
 void dm_sync_clone_forfeit(struct dm_sync_mirror *m);
-void dm_sync_clone_told(struct dm_sync_mirror *m, int covers);
-bool dm_sync_clone_tell(struct dm_sync_mirror *m);
+void dm_sync_clone_lose(struct dm_sync_mirror *m);
+bool dm_sync_clone_tell(struct dm_sync_mirror *m, int *told, int since);
+void dm_sync_clone_forgive(struct dm_sync_mirror *m);
 
 /* dm-sync-clone-delta.c */
 u64 dm_sync_clone_span(struct dm_sync_mirror *m, u64 first, u64 last);

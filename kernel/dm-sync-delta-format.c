@@ -12,8 +12,9 @@
  * that was exchanged, or formatted for somebody else meanwhile, is not taken for the
  * one that holds what an image still needs.
  *
- * A table block that was never written in this epoch is empty.  Damage looks like a
- * torn write of it; after a clean end there was none, and what it held is lost.
+ * A table block that was never written in this epoch is empty; a home of it that an
+ * older image left is intact.  A power cut tears one home at most, and after a clean
+ * end there is none; what a block held that is damaged worse is lost.
  *
  * A pair that keeps its state in memory only writes no header and no table.
  */
@@ -337,18 +338,23 @@ int dm_sync_delta_format(struct dm_sync_delta *d, u64 epoch)
 	return r;
 }
 
-/* Has a home something that should not be there?  A torn write is all right if it may be. */
-static bool is_damaged(const struct dm_sync_homes *h, bool clean)
+static bool is_intact(struct dm_sync_delta *d, const struct dm_sync_block_id *id, int check,
+		      const void *buf)
 {
-	unsigned int i;
+	return !check || (check == -ESTALE && dm_sync_block_is_older(buf, d->meta.uuid, id));
+}
 
-	if (!h->check[0] && !h->check[1] && h->home == DM_SYNC_HOME_NONE)
+/* A home that cannot be read may be the newest. */
+static bool is_damaged(struct dm_sync_delta *d, const struct dm_sync_block_id *id,
+		       const struct dm_sync_homes *h, void **buf, bool clean)
+{
+	bool a = is_intact(d, id, h->check[0], buf[0]), b = is_intact(d, id, h->check[1], buf[1]);
+
+	if (h->check[0] == -EIO || h->check[1] == -EIO)
 		return true;
-	for (i = 0; i < 2; i++)
-		if (h->check[i] == -EIO ||
-		    (clean && (h->check[i] == -EUCLEAN || h->check[i] == -ENODATA)))
-			return true;
-	return false;
+	if (!h->check[0] && !h->check[1] && h->home == DM_SYNC_HOME_NONE)
+		return true;	/* two of one number */
+	return clean ? !a || !b : !a && !b;
 }
 
 static int take_entries(struct dm_sync_delta *d, u32 i,
@@ -381,7 +387,7 @@ static int load_block(struct dm_sync_delta *d, struct dm_sync_stretch *s, unsign
 			    d->meta.uuid, &block->b.id, false);
 	block->b.seq = h.last_seq;
 	block->b.home = h.last_home;
-	if (is_damaged(&h, clean))
+	if (is_damaged(d, &block->b.id, &h, s->buf + 2 * at, clean))
 		return -EUCLEAN;
 	if (h.home == DM_SYNC_HOME_NONE)
 		return 0;

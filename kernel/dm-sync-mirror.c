@@ -36,6 +36,7 @@ static void mirror_release(struct dm_sync_pair *pair)
 	struct dm_sync_mirror *m = to_mirror(pair);
 
 	cancel_work_sync(&m->clone.work);
+	cancel_work_sync(&m->clone.flush_work);
 	mirror_free_queues(m);
 	dm_sync_mirror_unload(m);
 	dm_sync_resync_free(m);

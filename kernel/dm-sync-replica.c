@@ -60,7 +60,10 @@ struct door_io {
 	struct dm_sync_mirror *mirror;
 	struct dm_sync_range range;	/* of a read of the source */
 	sector_t sector, last;		/* of a clone's: of one region, or whole ones */
-	bool counted, ranged, write, cover, refused;
+	bool counted, ranged, write, cover, refused, flush, fua;
+	bool late;			/* a cover that is of no use any more */
+	int losses;			/* there were when it came */
+	u32 pass;			/* of the clone, when a cover began */
 	struct list_head covering;	/* while a cover is under way; io_lock */
 	u8 waits;			/* in a round: enum dm_sync_clone_wait */
 	u8 range_is;			/* then: DM_SYNC_CLONE_RANGE_; io_lock */
@@ -140,6 +143,7 @@ static int cover_begin(struct door_io *io)
 	spin_lock_irqsave(&m->io_lock, flags);
 	io->range_is = DM_SYNC_CLONE_RANGE_HELD;
 	io->over = false;
+	io->pass = m->clone.pass;
 	list_add_tail(&io->covering, &m->clone.covering);
 	spin_unlock_irqrestore(&m->io_lock, flags);
 	smp_mb();	/* pairs with the locks of dm_sync_publish() and the abandoning */
@@ -159,7 +163,10 @@ static int cover(struct door_io *io)
 	return dm_sync_range_lock(m->ranges, &io->range) ? cover_begin(io) : DM_MAPIO_SUBMITTED;
 }
 
-/* Returns false when the one who takes its range away ends it. */
+/*
+ * Returns false when the one who takes its range away ends it.  A flush that failed
+ * since it began may have lost a part of it: then it clears nothing, like any copy.
+ */
 static bool cover_end(struct door_io *io, bool written)
 {
 	struct dm_sync_mirror *m = io->mirror;
@@ -168,17 +175,21 @@ static bool cover_end(struct door_io *io, bool written)
 
 	spin_lock_irqsave(&m->io_lock, flags);
 	range = io->range_is;
+	io->late = written && io->pass != m->clone.pass;
 	if (range == DM_SYNC_CLONE_RANGE_GOING)
 		io->over = true;
 	else
 		list_del(&io->covering);
+	if (range == DM_SYNC_CLONE_RANGE_HELD && written && !io->late)
+		dm_sync_clone_covered(m, io->sector, io->last);
 	spin_unlock_irqrestore(&m->io_lock, flags);
+	atomic_inc(&m->clone.covered);
 	if (range == DM_SYNC_CLONE_RANGE_GOING)
 		return false;
 	if (range == DM_SYNC_CLONE_RANGE_GONE)
 		io->ranged = false;
-	else if (written)
-		dm_sync_clone_covered(m, io->sector, io->last);
+	else
+		dm_sync_resync_copied(m);
 	io->cover = false;
 	return true;
 }
@@ -353,6 +364,7 @@ static int clone_write(struct door_io *io, struct bio *bio)
 	if (found == DM_SYNC_CLONE_OWN)
 		return door_mark(m, bio) ? DM_MAPIO_REMAPPED : DM_MAPIO_SUBMITTED;
 	if (lazy && (found & DM_SYNC_CLONE_UNCOPIED) && !(found & DM_SYNC_CLONE_UNSETTLED) &&
+	    !READ_ONCE(m->clone.stopped) &&
 	    dm_sync_clone_whole(io->sector, io->last, m->region_shift, m->sectors)) {
 		io->cover = true;
 		return door_mark(m, bio) ? cover(io) : DM_MAPIO_SUBMITTED;
@@ -415,8 +427,6 @@ static int clone_flush(struct door_io *io, struct bio *bio)
 {
 	if (!(bio->bi_opf & REQ_PREFLUSH))
 		return DM_MAPIO_REMAPPED;
-	if (dm_sync_clone_tell(io->mirror))
-		return DM_MAPIO_KILL;
 	if (!dm_sync_clone_owes(io->mirror))
 		return DM_MAPIO_REMAPPED;
 	dm_sync_clone_demand_flush(io->mirror, bio);
@@ -463,6 +473,7 @@ static int clone_go(struct door_io *io, struct bio *bio)
 		door_leave(m);
 		return dm_sync_clone_park(m, bio) ? DM_MAPIO_SUBMITTED : clone_go(io, bio);
 	}
+	io->losses = atomic_read(&m->clone.losses);
 	if (!bio_sectors(bio))
 		return clone_flush(io, bio);
 	return io->write ? clone_write(io, bio) : clone_read(io, bio);
@@ -476,10 +487,12 @@ static int clone_map(struct replica_door *d, struct dm_target *ti, struct bio *b
 
 	io->door = d;
 	io->mirror = m;
-	io->counted = io->ranged = io->cover = io->refused = false;
+	io->counted = io->ranged = io->cover = io->refused = io->late = false;
 	bio_set_dev(bio, d->replica->bdev);
 	bio->bi_iter.bi_sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 	io->write = op_is_write(bio_op(bio)) && bio_sectors(bio);
+	io->flush = !bio_sectors(bio) && (bio->bi_opf & REQ_PREFLUSH);
+	io->fua = bio->bi_opf & REQ_FUA;
 	io->sector = bio->bi_iter.bi_sector;
 	io->last = io->sector + max(bio_sectors(bio), 1u) - 1;
 	if (io->write)
@@ -590,15 +603,30 @@ static bool flush_failed(struct door_io *io, struct bio *bio)
 	       READ_ONCE(m->armed) && !READ_ONCE(m->pair.gone);
 }
 
-static int mirror_end_io(struct bio *bio, blk_status_t error)
+/* It ended well, but not what it promises: see dm-sync-clone-owe.c. */
+static bool promise_broken(struct door_io *io)
+{
+	struct dm_sync_clone *cl = &io->mirror->clone;
+
+	if (!io->counted || !io->mirror->is_clone)
+		return false;
+	return io->late || (io->flush && dm_sync_clone_tell(io->mirror, &cl->told, io->losses)) ||
+	       (io->fua && dm_sync_clone_tell(io->mirror, &cl->told_fua, io->losses));
+}
+
+static int mirror_end_io(struct bio *bio, blk_status_t *error)
 {
 	struct door_io *io = door_io_of(bio);
 
-	if (io->cover && io->ranged && !cover_end(io, !error))
+	if (io->cover && io->ranged && !cover_end(io, !*error))
 		return DM_ENDIO_INCOMPLETE;
-	if (unlikely(error) && flush_failed(io, bio)) {
-		dm_sync_clone_unflushed(io->mirror, false);
-		dm_sync_break(io->mirror, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+	if (unlikely(*error)) {
+		if (flush_failed(io, bio)) {
+			dm_sync_clone_unflushed(io->mirror, false);
+			dm_sync_break(io->mirror, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
+		}
+	} else if (promise_broken(io)) {
+		*error = BLK_STS_IOERR;
 	}
 	door_io_end(io);
 	return DM_ENDIO_DONE;
@@ -621,7 +649,7 @@ static int replica_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *e
 {
 	struct replica_door *d = ti->private;
 
-	return d->mirror ? mirror_end_io(bio, *error) : dm_sync_image_end_io(bio, error);
+	return d->mirror ? mirror_end_io(bio, error) : dm_sync_image_end_io(bio, error);
 }
 
 /*----------------------------------------------------------------
@@ -748,6 +776,8 @@ static void set_limits(struct dm_target *ti, struct replica_door *d)
 	bool zeroes = takes && bdev_write_zeroes_sectors(d->replica->bdev);
 
 	ti->num_flush_bios = 1;
+	/* It makes durable more than what a disk without a cache has. */
+	ti->flush_supported = takes;
 	ti->num_write_zeroes_bios = zeroes;
 	ti->num_discard_bios = takes && (zeroes || d->mirror) &&
 			       bdev_max_discard_sectors(d->replica->bdev);

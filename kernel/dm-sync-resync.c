@@ -12,8 +12,9 @@
  * cleared mark never covers stale data.
  *
  * Of a clone with a delta a piece is in the delta, or none of it is; and it gives its
- * range free when it was read.  What it read is the image's, whatever hosts write from
- * then on, and so no host waits for the replica (dm-sync-clone-delta.c).
+ * range free when it need not be read from the source any more.  What it read is the
+ * image's, whatever hosts write from then on, and so no host waits for the replica
+ * (dm-sync-clone-delta.c).
  *
  * The marks are cleared in memory here.  They become durable later, in groups,
  * after a flush of both sides (-commit.c); a crash before that copies again.
@@ -219,26 +220,6 @@ static bool piece_is_due(struct dm_sync_slot *slot)
 	return due;
 }
 
-static void piece_start(struct work_struct *work)
-{
-	struct dm_sync_slot *slot = container_of(work, struct dm_sync_slot, start);
-	struct dm_sync_mirror *m = slot->mirror;
-
-	if (!piece_is_due(slot)) {
-		piece_skip(slot);
-		return;
-	}
-	trace_dm_sync_copy_start(m->pair.id, &slot->job, restoring(m));
-	dm_sync_copy_start(&slot->job, m->io_wq);
-}
-
-static void piece_granted(struct dm_sync_range *r)
-{
-	struct dm_sync_slot *slot = container_of(r, struct dm_sync_slot, range);
-
-	queue_work(slot->mirror->io_wq, &slot->start);
-}
-
 /* In memory it is the image's, whatever hosts write from now on. */
 static void piece_was_read(struct dm_sync_copy *job)
 {
@@ -252,6 +233,29 @@ static void piece_was_read(struct dm_sync_copy *job)
 	spin_unlock_irq(&rs->lock);
 	if (held)
 		dm_sync_range_unlock(slot->mirror->ranges, &slot->range);
+}
+
+static void piece_start(struct work_struct *work)
+{
+	struct dm_sync_slot *slot = container_of(work, struct dm_sync_slot, start);
+	struct dm_sync_mirror *m = slot->mirror;
+
+	if (!piece_is_due(slot)) {
+		piece_skip(slot);
+		return;
+	}
+	/* Nobody changes what is in the delta: it keeps no host waiting. */
+	if (slot->delta_slot)
+		piece_was_read(&slot->job);
+	trace_dm_sync_copy_start(m->pair.id, &slot->job, restoring(m));
+	dm_sync_copy_start(&slot->job, m->io_wq);
+}
+
+static void piece_granted(struct dm_sync_range *r)
+{
+	struct dm_sync_slot *slot = container_of(r, struct dm_sync_slot, range);
+
+	queue_work(slot->mirror->io_wq, &slot->start);
 }
 
 static void piece_fill(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
@@ -368,8 +372,14 @@ void dm_sync_resync_account(struct dm_sync_mirror *m, const struct dm_sync_copy 
 	rs->read_bytes += copy->read_bytes;
 	rs->written_bytes += copy->written_bytes;
 	rs->skipped_bytes += copy->skipped_bytes;
-	if (!copy->read_error && !copy->write_error)
+	if (!copy->read_error && !copy->write_error) {
 		rs->done += (u64)copy->sectors << SECTOR_SHIFT;
+		rs->uncommitted += (u64)copy->sectors << SECTOR_SHIFT;
+	}
+	if (rs->running && rs->uncommitted >= CHECKPOINT_BYTES) {
+		rs->uncommitted = 0;
+		queue_work(m->io_wq, &rs->checkpoint);
+	}
 	spin_unlock_irq(&rs->lock);
 }
 
