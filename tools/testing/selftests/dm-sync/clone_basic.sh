@@ -106,21 +106,25 @@ t_every_methodology_kept_and_temporary()
 	created full "Full Copy" none unassoc UnSyncUnAssoc ResyncInProgress
 }
 
-# Refused with a sentence, nothing touched. Whoever builds it puts in place of this what
-# "created" asks: sync_mode Asynchronous, door none until complete, a delta device.
-t_snap_and_clone_is_refused()
+# What it is made of is tried by clone_delta.sh; here that nothing is taken for it.
+t_snap_and_clone_needs_a_delta_and_nothing_else_takes_one()
 {
 	legs
-	before=$(dmsio sum "$R")
-	meta=$(md5sum <"$META")
-	for options in methodology:snap_and_clone "methodology:snap_and_clone copy_type:unassoc"; do
-		log_mark
-		! dmsetup create "${P}c" --table "$(clone_line $options)" >/dev/null 2>&1 ||
-			fail "made: $(dmsetup table "${P}c")"
-		logged "snap_and_clone"
+	slice dl "$D2" 8192 "$META_N"
+	delta="delta:$(dev dl)"
+	blank "$(dev dl)"
+	for options in "" copy_type:unassoc rate:4096; do
+		wrong "snap_and_clone needs the option delta" \
+			"$(clone_line methodology:snap_and_clone $options)"
 	done
-	equal "the replica" "$(dmsio sum "$R")" "$before"
-	equal "the metadata" "$(md5sum <"$META")" "$meta"
+	for options in "" methodology:copy_on_write methodology:copy_on_access methodology:full; do
+		wrong "option delta is for the methodology snap_and_clone" \
+			"$(clone_line $options "$delta")"
+	done
+	wrong "another kind of pair" "0 $N sync mirror $S $R $META $REGION 1 $delta"
+	clone
+	synced c
+	same "$S" "$R"
 }
 
 # wrong SENTENCE LINE: refused, untouched
@@ -442,7 +446,8 @@ t_a_finished_clone_costs_nothing()
 }
 
 run_tests t_fields_from_creation_to_synchronized t_every_methodology_kept_and_temporary \
-	t_snap_and_clone_is_refused t_wrong_table_lines_are_refused_untouched \
+	t_snap_and_clone_needs_a_delta_and_nothing_else_takes_one \
+	t_wrong_table_lines_are_refused_untouched \
 	t_the_table_line_is_taken_back t_first_copy_is_exact_and_large \
 	t_no_region_is_copied_twice t_all_sizes_and_regions t_disks_of_4_KiB_blocks \
 	t_an_instant_under_writers t_the_replica_can_be_used_at_once \

@@ -5,7 +5,8 @@
 #
 # Rules C, SC and S-invalid. Source, replica and metadata lie on one dm-log-writes device.
 # The clone is copied under load and used through both doors, refreshed, cut off, aborted,
-# restored from, loses its image because the replica fails; a temporary one ends by itself.
+# restored from, loses its image because the replica fails; a temporary one ends by itself;
+# one saves to a delta, which is a fourth slice.
 # Then crash_images builds what a power cut would have left and takes the clone up: its
 # replica is, at once and when the copy has ended, what the source was at the point in
 # time, with the writes that its own door acknowledged; the source has lost nothing.
@@ -23,6 +24,11 @@ need_target log-writes delay
 REPLICA=4096
 META=8192
 META_N=512
+DELTA=8704
+DELTA_TABLES=2048
+DELTA_N=$((DELTA_TABLES + 100 * UNIT))	# for 100 of 250 regions: now and then it is full
+METHOD=methodology:copy_on_write
+WITH_DELTA=
 SLOW=524288			# bytes a second, to have time for something during a copy
 
 # clone OPTION...
@@ -33,8 +39,10 @@ clone()
 	replica_door d v
 }
 
+# Through a door that is shut there are none.
 own_writes()
 {
+	[ "$(f v door_access)" = read-write ] || return 0
 	load r "$(dev d)" --threads 2 "$@"
 }
 
@@ -60,6 +68,10 @@ over()
 refreshed()
 {
 	msg v set rate "${2:-$SLOW}"
+	if [ -n "$WITH_DELTA" ]; then
+		refreshed_shut "${1:-20}"
+		return
+	fi
 	load_while --batches "${1:-20}"
 	mark taking:r
 	msg v resync
@@ -68,17 +80,55 @@ refreshed()
 	mark promised:r
 }
 
+# refreshed_shut BATCHES: what it is cannot be read of the replica. It is the source's
+# content, to which nobody writes just then.
+refreshed_shut()
+{
+	mark taking:r
+	as_taken r "$V"
+	msg v resync
+	wait_state v Unsynchronized
+	mark promised:r
+	load_while --batches "$1"
+}
+
+# refreshed_under_load: or what it is when it is complete
+refreshed_under_load()
+{
+	load s "$V" --batches 4
+	msg v set rate $SLOW
+	load_while --batches 20
+	mark taking:r
+	msg v resync
+	wait_state v Unsynchronized
+	mark promised:r
+	load_stop
+	over
+	as_taken r "$(dev d)"
+	own_writes --batches 4
+}
+
 stack()
 {
-	log_over $((META + META_N)) "$(late $REPLICA 4096 12)" "$(late $META $META_N 4)"
+	log_over $((DELTA + DELTA_N)) "$(late $REPLICA 4096 12)" "$(late $META $META_N 4)" \
+		"$(late $DELTA $DELTA_TABLES 4)" \
+		"$(late $((DELTA + DELTA_TABLES)) $((DELTA_N - DELTA_TABLES)) 12)"
 	slice s "$(dev log)" $N
 	slice r "$(dev log)" $N $REPLICA
 	slice m "$(dev log)" $META_N $META
 	blank "$(dev m)"
+	[ -z "$WITH_DELTA" ] || stack_delta
 	crash_load fill "$(dev s)"
 	mark begin
 	mark taking:r
 	as_taken r "$(dev s)"
+}
+
+stack_delta()
+{
+	slice x "$(dev log)" $DELTA_N $DELTA
+	blank "$(dev x)"
+	METHOD="methodology:snap_and_clone delta:$(dev x)"
 }
 
 unstack()
@@ -86,12 +136,14 @@ unstack()
 	mark removing
 	remove d v
 	mark removed
+	[ -z "$WITH_DELTA" ] || remove x
 	remove m r s log base
 }
 
 first_copy()
 {
-	clone methodology:copy_on_write rate:$SLOW
+	# shellcheck disable=SC2086 # words
+	clone $METHOD rate:$SLOW
 	mark promised:r
 	mark created
 	load_while --batches 20
@@ -155,25 +207,44 @@ restored()
 	own_writes --batches 4
 }
 
-replica_table()
+# What hosts changed of an image that is being copied is in the delta, and found there.
+taken_up_in_the_middle()
 {
-	dmsetup suspend --noflush --nolockfs "${P}r"
-	echo "$1" | dmsetup load "${P}r"
-	dmsetup resume "${P}r"
+	over
+	load s "$V" --batches 8
+	refreshed 8 65536
+	load_stop
+	mark shutting
+	remove d v
+	mark restarting
+	# shellcheck disable=SC2086 # words
+	clone $METHOD rate:65536
+	load s "$V" --batches 8
+}
+
+# put NAME LINE: another table
+put()
+{
+	dmsetup suspend --noflush --nolockfs "$P$1"
+	echo "$2" | dmsetup load "$P$1"
+	dmsetup resume "$P$1"
 }
 
 # What the image still needs cannot be copied: it is given up, and the source goes on.
 lost()
 {
-	refreshed 4
+	refreshed 4 ${WITH_DELTA:+65536}
 	load_stop
 	mark failing
-	replica_table "0 $N error"
+	put r "0 $N error"
+	[ -z "$WITH_DELTA" ] || put x "0 $DELTA_N error"
 	load s "$V" --batches 8
 	wait_state v Broken
+	[ -z "$WITH_DELTA" ] || wait_field v progress_status "Requires resync"
 	mark dropped:r
 	load s "$V" --batches 6
-	replica_table "0 $N linear $(dev log) $REPLICA"
+	put r "0 $N linear $(dev log) $REPLICA"
+	[ -z "$WITH_DELTA" ] || put x "0 $DELTA_N linear $(dev log) $DELTA"
 	refreshed
 	load_stop
 	mark room
@@ -183,8 +254,9 @@ lost()
 # points OPTION...
 points()
 {
+	# shellcheck disable=SC2086 # words
 	crash_images clone --log "$D1" --work "$D2" --source "0:$N" --replica "$REPLICA:$N" \
-		--meta "$META:$META_N" --unit $UNIT --refs "$REFS" \
+		--meta "$META:$META_N" --unit $UNIT --refs "$REFS" $WITH_DELTA \
 		--options "${OPTIONS-1 methodology:copy_on_write}" "$@"
 }
 
@@ -238,12 +310,35 @@ t_a_temporary_clone_ends_by_itself_and_its_replica_stays()
 	replay 30
 }
 
-memory data 5
+# The table of a delta is type 11; type 0 is what is in its slots.
+t_a_power_cut_leaves_a_clone_with_a_delta_what_it_is_to_be()
+{
+	WITH_DELTA="--delta $DELTA:$DELTA_N"
+	OPTIONS="2 methodology:snap_and_clone delta:@"
+	stack
+	first_copy
+	refresh_and_cut
+	over
+	refreshed_under_load
+	taken_up_in_the_middle
+	suspend_and_abort
+	restored
+	lost
+	unstack
+	replay 80
+	control points "from after its point in time\|the clone is Broken" lose:11
+	control points "replica.*: sector" lose:0
+	control points "from after its point in time" late
+	control points "source.*older than acknowledged" lie
+}
+
+memory data 7
 D0=$LOOP
 memory log 128
 D1=$LOOP
-memory work 5
+memory work 7
 D2=$LOOP
 echo "# seed $SEED"
 run_tests t_a_power_cut_at_every_point_leaves_the_clone_what_it_is_to_be \
-	t_a_temporary_clone_ends_by_itself_and_its_replica_stays
+	t_a_temporary_clone_ends_by_itself_and_its_replica_stays \
+	t_a_power_cut_leaves_a_clone_with_a_delta_what_it_is_to_be

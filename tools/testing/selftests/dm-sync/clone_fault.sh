@@ -42,14 +42,6 @@ stays_broken()
 		fail "$(states c): recovered without being asked"
 }
 
-# read_only NAME: writes and flushes fail, reads are served
-read_only()
-{
-	# shellcheck disable=SC2046 # words
-	set -- "$1" $(_place "$1")
-	swap "$1" "0 $2 flakey $3 $4 0 3600 1 error_writes"
-}
-
 # While nobody needs it the image waits for the replica to come back.
 t_the_replica_dies_and_comes_back()
 {

@@ -41,14 +41,17 @@ MATRIX="\
 26 reset-to-active	N  N  N  N  N  N  N  N  N  N  N  N
 27 reset-replica	N  N  N  N  N  N  N  N  N  N  N  N"
 
-# The two sides, small; no metadata device.
+# The two sides, small; no metadata device. With TO_DELTA a delta is behind the replica.
 sides()
 {
 	N=2048
+	DELTA_AT=65536 DELTA_N=8192
+	[ -z "${TO_DELTA-}" ] || DELTA_ON=$D1
 	slice s "$D0" "$N"
 	slice r "$D1" "$N" 8
 	S=$(dev s) R=$(dev r) META=-
 	dmsio fill "$S" --seq "$IMAGE_SEQ" >/dev/null
+	[ -z "$DELTA_ON" ] || delta
 }
 
 # new [OPTION...]: a clone of them, $TYPE if that is set
@@ -57,6 +60,7 @@ new()
 	for _name in d c; do
 		! dev $_name >/dev/null || remove $_name
 	done
+	[ -z "$DELTA_ON" ] || blank "$DL"
 	clone ${TYPE-} recovery:manual hold_max:600 "$@"
 }
 
@@ -73,9 +77,17 @@ broken()
 lost()
 {
 	dead r
+	[ -z "$DELTA_ON" ] || dead dl
 	dmsio fill "$C" --sectors 1024:8 >/dev/null || fail "a host write failed with the replica"
 	wait_state c Broken
 	wait_field c progress_status "Requires resync"
+}
+
+# mend: what these have made of the devices
+mend()
+{
+	heal r
+	[ -z "$DELTA_ON" ] || heal dl
 }
 
 skew()
@@ -170,6 +182,7 @@ row()
 {
 	sides
 	enter "$1"
+	[ -z "$DELTA_ON" ] || fields c sync_mode=Asynchronous
 	verdicts "$(wanted "${2:-$1}")
 0 ERANGE same
 1 ERANGE same
@@ -209,6 +222,29 @@ t_temporary_clones()
 	for state in In Pr Un Br Ix Su Ab; do
 		row $state
 	done
+}
+
+# With old data in a delta: the same columns, and what is saved is in the way of nothing.
+t_clones_with_a_delta()
+{
+	TO_DELTA=yes
+	for state in In Pr Un Sy Br Fr Sp Ia Ix Su Ab Sk; do
+		row $state
+	done
+	row Lo Br
+	TYPE=copy_type:unassoc
+	row Un
+	row Su
+}
+
+t_walks_with_a_delta()
+{
+	TO_DELTA=yes
+	t_walk_over_all_states
+	fresh
+	t_walk_from_skewed
+	fresh
+	t_walk_from_broken
 }
 
 # step OPERATION STATE: carried out with synctl
@@ -313,14 +349,14 @@ t_walk_from_broken()
 			deactivate)	step deactivate Inactive ;;
 			prepare)	step prepare Prepared ;;
 			esac
-			heal r
+			mend
 			fast
 			step activate Synchronized
 			same "$S" "$R"
 		done
 		new $SLOW
 		$way
-		heal r
+		mend
 		fast
 		step resync Synchronized
 		same "$S" "$R"
@@ -401,6 +437,7 @@ t_unknown_operations_are_invalid()
 
 run_tests t_initialized t_prepared t_unsynchronized t_synchronized t_broken \
 	t_broken_without_an_image t_fractured t_split t_inactive t_inactive_and_incomplete \
-	t_suspended t_aborted t_skewed t_temporary_clones t_walk_over_all_states \
-	t_walk_from_skewed t_walk_from_broken t_a_restore_in_flight \
+	t_suspended t_aborted t_skewed t_temporary_clones t_clones_with_a_delta \
+	t_walk_over_all_states t_walk_from_skewed t_walk_from_broken t_walks_with_a_delta \
+	t_a_restore_in_flight \
 	t_unknown_operations_are_invalid

@@ -3,20 +3,21 @@
  * crash_images - what a power cut at any point of a log would have left of images
  *
  *	crash_images snapshot|clone --log LOG --work DEVICE --source A:LEN
- *		--replica A:LEN [--meta A:LEN] --unit SECTORS --refs DIR
+ *		--replica A:LEN [--meta A:LEN] [--delta A:LEN] --unit SECTORS --refs DIR
  *		[--options "N OPTION..."] [--seconds S] [--seed X] [--between PERCENT]
  *		[--only N[.T|.aT]] [--control lose:TYPE|late|lie] [--stop] [--verbose]
  *
  * LOG is that of a dm-log-writes device with the source and the store of a snapshot, or
- * source, replica and metadata of a clone, as slices. At each point of it (crash_walk.h)
- * the prefix of the log is written to DEVICE and the set made on the same slices of it.
+ * source, replica, metadata and delta of a clone, as slices. At each point of it
+ * (crash_walk.h) the prefix of the log is written to DEVICE and the set made on the same
+ * slices of it; "@" in an option is the device of the delta.
  * Then, by crash_model.h,
  *
  *	every image that was promised is there, and none that was deleted; one that was
  *	given up is Broken, and none other unless it may be
  *	every image that is there, read through its door, is its point in time and its own
  *	acknowledged writes; so is the replica of a clone, at once through the door and in
- *	the end on the device
+ *	the end on the device (with a delta the door is shut while it is copied)
  *	the source, read through its door at once and on the device in the end, has what was
  *	acknowledged; a restore that was under way is complete; without one, recovery has
  *	not changed a byte of it
@@ -42,7 +43,7 @@
 #define SLOTS		252u
 
 static struct {
-	bool clone, temporary;
+	bool clone, temporary, shut;	/* its door, until it is complete */
 	struct slice replica;
 	uint32_t unit;
 	const char *options;
@@ -94,6 +95,8 @@ static bool is_slot_data(const struct log_entry *e)
 
 static bool is_late(const struct log_entry *e)
 {
+	if (walk.delta.len)
+		return within(&walk.delta, e);
 	if (o.clone)
 		return within(&o.replica, e);
 	return within(&walk.records, e) && e->sector >= segment_start();
@@ -101,7 +104,7 @@ static bool is_late(const struct log_entry *e)
 
 static bool is_trigger(const struct log_entry *e)
 {
-	return within(o.clone ? &walk.records : &walk.source, e);
+	return within(o.clone && !walk.delta.len ? &walk.records : &walk.source, e);
 }
 
 /* Has the slot block @h been written by the batch that filled the slot of @e, with data? */
@@ -143,13 +146,26 @@ static size_t ahead(size_t i)
  * The set
  *--------------------------------------------------------------*/
 
+/* The delta's device in place of "@". */
+static const char *options(void)
+{
+	const char *here = strchr(o.options, '@');
+	static char text[256];
+
+	if (!here)
+		return o.options;
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)(here - o.options), o.options,
+		 walk.delta.dev, here + 1);
+	return text;
+}
+
 static int make_set(void)
 {
 	char args[512];
 
 	if (o.clone)
 		snprintf(args, sizeof(args), "clone %s %s %s %u %s", walk.source.dev,
-			 o.replica.dev, walk.records.dev, o.unit, o.options);
+			 o.replica.dev, walk.records.dev, o.unit, options());
 	else
 		snprintf(args, sizeof(args), "snapshot %s %s - %u %s", walk.source.dev,
 			 walk.records.dev, o.unit, o.options);
@@ -359,7 +375,7 @@ static void check_replica(struct point *p)
 	if (!strcmp(state, "Broken") && !model.may_drop)
 		finding(p, "the clone is Broken");
 	if (!strcmp(state, "passthrough") || t->presence == VOID ||
-	    (!replica_kept(state) && strcmp(state, "Unsynchronized")))
+	    (!replica_kept(state) && (o.shut || strcmp(state, "Unsynchronized"))))
 		return;
 	r = read_image('r');
 	if (r)
@@ -572,7 +588,8 @@ static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "log", 1, NULL, 'l' }, { "work", 1, NULL, 'w' }, { "source", 1, NULL, 's' },
-		{ "replica", 1, NULL, 'r' }, { "meta", 1, NULL, 'm' }, { "unit", 1, NULL, 'u' },
+		{ "replica", 1, NULL, 'r' }, { "meta", 1, NULL, 'm' }, { "delta", 1, NULL, 'd' },
+		{ "unit", 1, NULL, 'u' },
 		{ "refs", 1, NULL, 'f' }, { "options", 1, NULL, 'o' }, { "seconds", 1, NULL, 't' },
 		{ "seed", 1, NULL, 'x' }, { "between", 1, NULL, 'b' }, { "only", 1, NULL, 'n' },
 		{ "control", 1, NULL, 'c' }, { "stop", 0, NULL, 'S' }, { "verbose", 0, NULL, 'v' },
@@ -587,6 +604,7 @@ static void parse(int argc, char **argv)
 		case 's': slice_parse(&walk.source, optarg); break;
 		case 'r': slice_parse(&o.replica, optarg); break;
 		case 'm': slice_parse(&walk.records, optarg); break;
+		case 'd': slice_parse(&walk.delta, optarg); break;
 		case 'u': o.unit = number(optarg); break;
 		case 'f': model.refs = optarg; break;
 		case 'o': o.options = optarg; break;
@@ -605,6 +623,7 @@ static void parse(int argc, char **argv)
 		die("see the head of crash_images.c");
 	o.clone = !strcmp(argv[optind], "clone");
 	o.temporary = strstr(o.options, "unassoc");
+	o.shut = strstr(o.options, "snap_and_clone");
 	if (!o.clone)
 		walk.records.start = o.replica.start, walk.records.len = o.replica.len;
 	if (!walk.records.len)
@@ -624,11 +643,15 @@ int main(int argc, char **argv)
 	slice_make(&walk.records);
 	if (o.clone)
 		slice_make(&o.replica);
+	if (walk.delta.len)
+		slice_make(&walk.delta);
 	walk_log();
 	dm_remove(walk.source.name);
 	dm_remove(walk.records.name);
 	if (o.clone)
 		dm_remove(o.replica.name);
+	if (walk.delta.len)
+		dm_remove(walk.delta.name);
 	took = seconds_now() - walk.begin;
 	printf("# %zu entries, %u points tried of %u and their torn ones, in %.1f s (%.0f ms each)\n",
 	       walk.log.nr, walk.tried, walk.candidates, took,

@@ -3,8 +3,8 @@
  * A walk through a log of dm-log-writes: at each point of it that is drawn, what a
  * power cut would have left.
  *
- * The log is that of a device of which some slices are known: the source, and one with
- * records (a store, or the metadata of a pair). Points are
+ * The log is that of a device of which some slices are known: the source, one with
+ * records (a store, or the metadata of a pair), and the delta if there is one. Points are
  *
  *	every entry, when it has arrived: a write with FUA, a flush with what it made
  *	durable, or one of the writes before it, for a flush may have been half way
@@ -20,7 +20,7 @@
  * A control takes something away that has to be there. The checks must find that out:
  *
  *	lose:TYPE	blocks of metadata of this type never arrive, as on a disk that lies
- *			about FUA
+ *			about FUA; with 0 the data in a delta does not
  *	late		what is_late() knows arrives only after the next entry that
  *			is_trigger() knows, which is turning round the order that the rules ask for
  *	lie		the source ignores FLUSH and FUA: its last 32 writes are in a cache
@@ -53,7 +53,7 @@ enum control { HONEST, LOSE, LATE, LIE };
 
 static struct walk {
 	const char *work;
-	struct slice source, records;
+	struct slice source, records, delta;
 	uint64_t seed;
 	double seconds;
 	unsigned int between;
@@ -73,8 +73,8 @@ static struct walk {
 	double begin, left;		/* weight of the points to come */
 	unsigned int tried, failed, candidates;
 } walk = {
-	.source.name = "dmst-cw-source", .records.name = "dmst-cw-records", .seed = 1,
-	.seconds = 1e9, .between = 10, .phase = "-",
+	.source.name = "dmst-cw-source", .records.name = "dmst-cw-records",
+	.delta.name = "dmst-cw-delta", .seed = 1, .seconds = 1e9, .between = 10, .phase = "-",
 };
 
 static void read_mark(const char *mark);
@@ -86,6 +86,11 @@ static bool is_trigger(const struct log_entry *e);
 static bool within(const struct slice *s, const struct log_entry *e)
 {
 	return e->sectors && e->sector >= s->start && e->sector < s->start + s->len;
+}
+
+static bool is_record(const struct log_entry *e)
+{
+	return within(&walk.records, e) || within(&walk.delta, e);
 }
 
 static void __attribute__((format(printf, 2, 3)))
@@ -124,10 +129,13 @@ static bool is_lost(const struct log_entry *e)
 	struct meta_header *h;
 	bool lost;
 
-	if (!within(&walk.records, e) || e->sectors < META_BLOCK / SECTOR)
+	if (!is_record(e) || e->sectors < META_BLOCK / SECTOR)
 		return false;
 	h = log_data(&walk.log, e);
-	lost = h->magic == META_MAGIC && h->type == walk.lose;
+	if (h->magic == META_MAGIC)
+		lost = h->type == walk.lose;
+	else
+		lost = !walk.lose && within(&walk.delta, e);
 	free(h);
 	return lost;
 }
@@ -173,12 +181,12 @@ static unsigned int weight(const struct log_entry *e)
 {
 	if (!e->sectors && !(e->flags & LOG_FLUSH))
 		return 0;
-	return within(&walk.records, e) || e->flags & (LOG_FLUSH | LOG_FUA) ? 100 : walk.between;
+	return is_record(e) || e->flags & (LOG_FLUSH | LOG_FUA) ? 100 : walk.between;
 }
 
 static unsigned int torn_weight(const struct log_entry *e)
 {
-	return within(&walk.records, e) && e->sectors > 1 && walk.control == HONEST ? 60 : 0;
+	return is_record(e) && e->sectors > 1 && walk.control == HONEST ? 60 : 0;
 }
 
 /* Is this point to be tried, with the time that is left for those to come? */

@@ -442,6 +442,7 @@ static struct worker workers[THREADS_MAX];
 static pthread_mutex_t ranges_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t seq_newest, ops_begun;
 static _Atomic uint64_t n_ops, n_bytes, n_flushes, n_discards, n_zeroes, n_errors;
+static _Atomic uint64_t longest_us;
 static double deadline;
 
 static bool overlaps(const struct worker *me, const struct done *d)
@@ -557,16 +558,28 @@ static void complain(const char *what, const struct done *d, int error)
 	atomic_store(&stop, true);
 }
 
+/* A write or flush that began at @begin is over. */
+static void note_time(double begin)
+{
+	uint64_t took = (now() - begin) * 1e6, old = atomic_load(&longest_us);
+
+	while (old < took && !atomic_compare_exchange_weak(&longest_us, &old, took))
+		;
+}
+
 static void write_one(struct worker *w, uint64_t number)
 {
 	bool zero, discard, durable;
+	double begin;
 	int error;
 
 	take(w);
 	discard = percent(&w->random, opt.discard);
 	zero = !discard && percent(&w->random, opt.zero);
 	durable = opt.fua && !discard && !zero;
+	begin = now();
 	error = discard || zero ? write_zeroes(w, discard) : write_stamped(w);
+	note_time(begin);
 	if (error) {
 		complain("write", &w->doing, error);
 	} else {
@@ -577,7 +590,9 @@ static void write_one(struct worker *w, uint64_t number)
 	atomic_fetch_add(&n_ops, 1);
 	if (opt.flush_every && number % opt.flush_every == 0) {
 		atomic_fetch_add(&n_flushes, 1);
+		begin = now();
 		error = ack_flush(&seq_newest);
+		note_time(begin);
 		if (error)
 			complain("flush", NULL, error);
 	}
@@ -632,11 +647,11 @@ static int do_write(char **name)
 	run_workers(writer, opt.bytes ? opt.bytes : opt.max_bytes);
 	if (acks.log && fflush(acks.log))
 		die("%s: %m", opt.log);
-	printf("wrote ops=%llu bytes=%llu flushes=%llu discards=%llu zeroes=%llu errors=%llu last=%llu\n",
+	printf("wrote ops=%llu bytes=%llu flushes=%llu discards=%llu zeroes=%llu errors=%llu last=%llu longest_us=%llu\n",
 	       (unsigned long long)n_ops, (unsigned long long)n_bytes,
 	       (unsigned long long)n_flushes, (unsigned long long)n_discards,
 	       (unsigned long long)n_zeroes, (unsigned long long)n_errors,
-	       (unsigned long long)seq_newest);
+	       (unsigned long long)seq_newest, (unsigned long long)longest_us);
 	return n_errors && !opt.keep_going;
 }
 
