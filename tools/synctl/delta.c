@@ -78,16 +78,16 @@ int delta_use(struct creation *c)
 		return fail(&f, "this cannot become a delta: it is in use by %s", what);
 	ours = probe_delta(c->delta);
 	found = !ours && probe_content(c->delta, what, sizeof(what));
-	if (!format) {
-		if (!found)
-			return EXIT_OK;
+	if (found && !format) {
 		f.action = "choose a device that is blank; --format begins a new pair and "
 			   "overwrites it";
 		return fail(&f, "this cannot become a delta: it holds %s", what);
 	}
-	if (!ours && !found && probe_blank(c->delta))
+	/* Whose it is the kernel knows; but what keeps no state takes anyone's. */
+	if (ours ? !format && c->meta : !found && (!format || probe_blank(c->delta)))
 		return EXIT_OK;
-	snprintf(warning, sizeof(warning), "--format: this holds %s, and all of it will be lost",
+	snprintf(warning, sizeof(warning), "%sthis holds %s, and all of it will be lost",
+		 format ? "--format: " : "",
 		 found ? what : ours ? "the delta of a pair" : "something");
 	return ask(c->args, c->delta, warning);
 }
