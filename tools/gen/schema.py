@@ -58,6 +58,13 @@ def image():
         "type": ["object", "null"]}
 
 
+def delta():
+    return {**closed({
+        "delta_bytes": nullable(U64), "delta_free_bytes": nullable(U64),
+        "delta_regions": nullable(U32)}),
+        "type": ["object", "null"]}
+
+
 def counters():
     names = ["copy_read_bytes", "copy_written_bytes", "copy_skipped_bytes",
              "host_reads", "host_writes", "reads_from_replica",
@@ -97,6 +104,7 @@ def pair(spec):
     props["counters"] = {"$ref": "#/$defs/counters"}
     props["legs"] = {"type": "array", "items": {"$ref": "#/$defs/leg"}}
     props["image"] = {"$ref": "#/$defs/image"}
+    props["delta"] = {"$ref": "#/$defs/delta"}
     props["unknown_attributes"] = {"type": "array", "items": closed({
         "type": U32, "hex": {"type": "string", "pattern": "^([0-9a-f]{2})*$"}})}
     return closed(props)
@@ -140,7 +148,7 @@ def document(spec):
         "oneOf": [{"$ref": "#/$defs/status"}, {"$ref": "#/$defs/event"}],
         "$defs": {"status": status, "event": event, "pair": pair(spec),
                   "progress": progress(), "counters": counters(), "leg": leg(),
-                  "image": image()}}
+                  "image": image(), "delta": delta()}}
 
 
 def render(spec):

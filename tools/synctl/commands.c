@@ -18,7 +18,7 @@
 
 #define SNAPSHOT	(OPT(CHUNK) | OPT(ON_FULL) | OPT(PRIORITY) | OPT(RATE) | \
 			 OPT(HOLD_MAX) | OPT(UUID) | OPT(FORMAT) | OPT(STOP_AT) | OPT(FORCE))
-#define CLONE		((MIRROR & ~OPT(ASSUME_IN_SYNC)) | OPT(UNASSOC))
+#define CLONE		((MIRROR & ~OPT(ASSUME_IN_SYNC)) | OPT(UNASSOC) | OPT(DELTA))
 
 #define OPERATION(name, number, summary, detail, more) \
 	{ name, GROUP_CONTROL, "PAIR...", summary, detail, "synctl " name " db0 -W", \
@@ -100,7 +100,11 @@ const struct command commands[] = {
 	  "The pair's device is /dev/mapper/NAME; use that in place of the source. The copy is\n"
 	  "of the instant of the command. METHOD: copy-on-write (the default: can be used at\n"
 	  "once, through its door), copy-on-access (what is read is copied too), full (can be\n"
-	  "used when complete), snap-and-clone.",
+	  "used when complete), snap-and-clone (the same, and a slow replica does not delay\n"
+	  "writes: what they overwrite goes to the device of --delta first).\n"
+	  "A delta needs room for what hosts write while the copy runs, counted in whole regions\n"
+	  "and each region once. When it is full, writes wait for the replica, as with\n"
+	  "copy-on-write. It is blank at first, and given again whenever the clone is set up.",
 	  "synctl clone /dev/sdb1 /dev/sdc1 -N test --meta /dev/sdd1 -W",
 	  CLONE | WAITING | SENDING, 2, 2, 0, cmd_clone },
 	{ "door", GROUP_LIFE, "PAIR [NAME]", "create the door to a replica or image",

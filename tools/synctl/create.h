@@ -13,9 +13,11 @@
  * @source: path
  * @replica: path; of a snapshot, the store
  * @meta: path of what remembers the pair, or NULL
+ * @delta: path of a clone's delta, or NULL
  * @source_dev: number
  * @replica_dev: number
  * @meta_dev: number
+ * @delta_dev: number
  * @bytes: size of the pair
  * @region: size of a region or chunk in bytes
  * @uuid: of a new pair, else empty
@@ -29,14 +31,16 @@ struct creation {
 	const char *source;
 	const char *replica;
 	const char *meta;
+	const char *delta;
 	struct devno source_dev;
 	struct devno replica_dev;
 	struct devno meta_dev;
+	struct devno delta_dev;
 	uint64_t bytes;
 	uint64_t region;
 	char uuid[DMS_UUID_TEXT];
 	unsigned int optc;
-	char opts[512];
+	char opts[DM_PARAMS_MAX];
 	struct dm_device dev;
 };
 
@@ -68,6 +72,21 @@ int create_pace(struct creation *c);
 void create_add(struct creation *c, const char *key, const char *value);
 int create_choose_uuid(struct creation *c);
 int create_build_table(struct creation *c);
+
+/**
+ * delta_options() - is --delta there when it must be, and only then?
+ * @c: the creation, nothing of it looked at yet
+ */
+int delta_options(const struct creation *c);
+
+/* The number of the delta, which must be a device of its own. The others have theirs. */
+int delta_devices(struct creation *c);
+
+/* Is it large enough? The size of a region is chosen. */
+int delta_room(struct creation *c);
+
+/* May it be taken? Asks before --format overwrites what is on it. */
+int delta_use(struct creation *c);
 
 /* dm_create() failed: say why */
 int create_failed(struct args *args, const struct dm_device *dev, int err);

@@ -183,6 +183,20 @@ static struct json_object *image(const struct dms_pair *pair)
 	return o;
 }
 
+/* What only clones with a delta have; null for all others */
+static struct json_object *delta(const struct dms_pair *pair)
+{
+	struct json_object *o;
+
+	if (!has_delta(pair))
+		return NULL;
+	o = json_object_new_object();
+	ADD(o, "delta_bytes", number(pair, DM_SYNC_A_PAIR_STORE_BYTES));
+	ADD(o, "delta_free_bytes", number(pair, DM_SYNC_A_PAIR_STORE_FREE_BYTES));
+	ADD(o, "delta_regions", number(pair, DM_SYNC_A_PAIR_SLOTS));
+	return o;
+}
+
 static struct json_object *unknown(const struct dms_pair *pair)
 {
 	struct json_object *list = json_object_new_array();
@@ -244,6 +258,7 @@ struct json_object *json_pair(const struct dms_pair *pair, uint64_t now)
 	ADD(o, "counters", counters(pair));
 	ADD(o, "legs", legs(pair));
 	ADD(o, "image", image(pair));
+	ADD(o, "delta", delta(pair));
 	ADD(o, "unknown_attributes", unknown(pair));
 	return o;
 }

@@ -94,6 +94,8 @@ static int choose_options(struct creation *c)
 		code = create_word(c, OPT_HOLD, "hold:", holds);
 	if (!code)
 		code = create_pace(c);
+	if (c->delta)
+		create_add(c, "delta:", c->delta);
 	if (given(c->args, OPT_UNASSOC))
 		create_add(c, "copy_type:", "unassoc");
 	if (given(c->args, OPT_ASSUME_IN_SYNC))
@@ -201,12 +203,16 @@ static int pair_create(struct creation *c)
 {
 	struct args *args = c->args;
 	const char *slash = strrchr(c->source, '/');
-	int code = create_find_device(c, c->source, &c->source_dev);
+	int code = delta_options(c);
 
+	if (!code)
+		code = create_find_device(c, c->source, &c->source_dev);
 	if (!code)
 		code = create_find_device(c, c->replica, &c->replica_dev);
 	if (!code && c->meta)
 		code = create_find_device(c, c->meta, &c->meta_dev);
+	if (!code)
+		code = delta_devices(c);
 	if (!code)
 		code = check_devices(c);
 	if (!code)
@@ -216,6 +222,8 @@ static int pair_create(struct creation *c)
 		code = create_choose_region(c, OPT_REGION,
 					    is_clone(c) ? CLONE_REGION_MAX : REGION_MAX);
 	if (!code)
+		code = delta_room(c);
+	if (!code)
 		code = choose_options(c);
 	if (!code)
 		code = create_choose_uuid(c);
@@ -223,6 +231,8 @@ static int pair_create(struct creation *c)
 		code = create_build_table(c);
 	if (!code)
 		code = check_use(c);
+	if (!code)
+		code = delta_use(c);
 	if (code)
 		return code;
 	if (given(args, OPT_DRY_RUN)) {
@@ -243,7 +253,8 @@ int cmd_mirror(struct args *args)
 int cmd_clone(struct args *args)
 {
 	struct creation c = { .args = args, .kind = "clone", .source = args->words[0],
-			      .replica = args->words[1], .meta = args->value[OPT_META] };
+			      .replica = args->words[1], .meta = args->value[OPT_META],
+			      .delta = args->value[OPT_DELTA] };
 
 	return pair_create(&c);
 }

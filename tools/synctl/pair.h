@@ -66,6 +66,12 @@ void dms_uuid_text(const uint8_t *uuid, char *text);
  */
 bool dms_running(const struct dms_pair *pair);
 
+/* Whether it is a clone that has a delta: what is said of a store is the delta's. */
+static inline bool has_delta(const struct dms_pair *pair)
+{
+	return !HAS(pair, IMAGE) && HAS(pair, SLOTS) && HAS(pair, STORE_FREE_BYTES);
+}
+
 /*
  * Whether an image has a content to lose. One that is Broken has lost it, but for one
  * whose restore broke off.

@@ -13,11 +13,12 @@
 
 #define BLANK_BYTES	4096
 
-/* Documentation/on-disk-format.rst: the superblock has two homes in the first 8 KiB. */
+/* Documentation/on-disk-format.rst: the first block has two homes in the first 8 KiB. */
 #define SUPER_MAGIC	"SYnc"
 #define SUPER_TYPE_AT	40
 #define SUPER_OF_PAIR	1
 #define SUPER_OF_STORE	5
+#define HEADER_OF_DELTA	10
 #define SUPER_CHUNK_AT	76
 
 bool probe_content(const char *path, char *text, size_t size)
@@ -138,7 +139,7 @@ bool probe_blank(const char *path)
 	return blank;
 }
 
-/* One of the two homes of a superblock of this type, in @block; NULL when there is none */
+/* One of the two homes of a first block of this type, in @block; NULL when there is none */
 static const unsigned char *find_super(const char *path, unsigned char *block, int type)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -161,6 +162,13 @@ bool probe_pair(const char *path)
 	unsigned char block[2 * BLANK_BYTES];
 
 	return find_super(path, block, SUPER_OF_PAIR);
+}
+
+bool probe_delta(const char *path)
+{
+	unsigned char block[2 * BLANK_BYTES];
+
+	return find_super(path, block, HEADER_OF_DELTA);
 }
 
 uint64_t probe_chunk(const char *path)

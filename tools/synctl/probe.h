@@ -24,6 +24,9 @@ bool probe_blank(const char *path);
 /* Whether the metadata device knows a pair, which is then taken up where it stood. */
 bool probe_pair(const char *path);
 
+/* Whether a device holds the delta of a pair, be it this one's or another's. */
+bool probe_delta(const char *path);
+
 /* The size of a chunk of a store in bytes; 0 when it is none, or not to be read. */
 uint64_t probe_chunk(const char *path);
 

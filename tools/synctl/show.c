@@ -142,6 +142,21 @@ static void print_image(struct args *args, const struct dms_pair *pair)
 	printf("\n");
 }
 
+static void print_delta(struct args *args, const struct dms_pair *pair)
+{
+	bool exact = given(args, OPT_BYTES);
+	char text[64];
+
+	if (!has_delta(pair))
+		return;
+	format_bytes(GET(pair, STORE_FREE_BYTES), exact, text, sizeof(text));
+	printf(LABEL "%s free", "Delta space", text);
+	format_bytes(GET(pair, SLOTS) * GET(pair, REGION_BYTES), exact, text, sizeof(text));
+	printf(" of %s", text);
+	format_bytes(GET(pair, REGION_BYTES), exact, text, sizeof(text));
+	printf(", in regions of %s\n", text);
+}
+
 static void print_rest(struct args *args, const struct dms_pair *pair)
 {
 	uint64_t verbs = command_operations();
@@ -160,6 +175,7 @@ static void print_rest(struct args *args, const struct dms_pair *pair)
 	if (!HAS(pair, IMAGE))
 		print_leg(pair, DEV_META, "Metadata", 0, 0);
 	print_image(args, pair);
+	print_delta(args, pair);
 	if (HAS(pair, DOOR_ACCESS))
 		printf(LABEL "%s\n", "Replica door",
 		       spec_text(&spec_door_access, GET(pair, DOOR_ACCESS)));

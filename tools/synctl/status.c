@@ -108,12 +108,34 @@ static bool has_images(const struct dms_list *list)
 	return false;
 }
 
+/* "1.0 GiB of 4.0 GiB free (25%)" */
+static void print_room(struct args *args, const struct dms_pair *pair)
+{
+	uint64_t bytes = GET(pair, SLOTS) * GET(pair, REGION_BYTES);
+	char left[64], room[64];
+
+	format_bytes(GET(pair, STORE_FREE_BYTES), given(args, OPT_BYTES), left, sizeof(left));
+	format_bytes(bytes, given(args, OPT_BYTES), room, sizeof(room));
+	printf("%s of %s free", left, room);
+	if (bytes)
+		printf(" (%u%%)", (unsigned int)((double)GET(pair, STORE_FREE_BYTES) / bytes * 100));
+}
+
+/* A delta that is empty is of no interest, as it is when the copy is complete. */
+static void print_delta(struct args *args, const struct dms_pair *pair)
+{
+	if (GET(pair, STORE_FREE_BYTES) >= GET(pair, SLOTS) * GET(pair, REGION_BYTES))
+		return;
+	printf("\n%s: delta: ", pair->name);
+	print_room(args, pair);
+	printf("\n");
+}
+
 /* How much room is left in the store that this image is in, which it shares */
 static void print_store(struct args *args, const struct dms_list *list, unsigned int at)
 {
 	const struct dms_pair *pair = &list->pairs[at];
-	char store[DMS_NAME_MAX], other[DMS_NAME_MAX], left[64], room[64];
-	uint64_t bytes = GET(pair, SLOTS) * GET(pair, REGION_BYTES);
+	char store[DMS_NAME_MAX], other[DMS_NAME_MAX];
 	unsigned int i, images = 0;
 
 	select_store(pair, store, sizeof(store));
@@ -125,11 +147,8 @@ static void print_store(struct args *args, const struct dms_list *list, unsigned
 			return;
 		images++;
 	}
-	format_bytes(GET(pair, STORE_FREE_BYTES), given(args, OPT_BYTES), left, sizeof(left));
-	format_bytes(bytes, given(args, OPT_BYTES), room, sizeof(room));
-	printf("\n%s: %s of %s free", store, left, room);
-	if (bytes)
-		printf(" (%u%%)", (unsigned int)((double)GET(pair, STORE_FREE_BYTES) / bytes * 100));
+	printf("\n%s: ", store);
+	print_room(args, pair);
 	printf(", %u image%s listed\n", images, images == 1 ? "" : "s");
 }
 
@@ -138,7 +157,9 @@ static void print_remarks(struct args *args, const struct dms_list *list)
 	unsigned int i;
 
 	for (i = 0; i < list->count; i++)
-		if (HAS(&list->pairs[i], STORE_FREE_BYTES))
+		if (has_delta(&list->pairs[i]))
+			print_delta(args, &list->pairs[i]);
+		else if (HAS(&list->pairs[i], STORE_FREE_BYTES))
 			print_store(args, list, i);
 	for (i = 0; i < list->count; i++)
 		advice_print(&list->pairs[i]);

@@ -11,6 +11,8 @@
  *   history   four remembered events of one pair
  *   images    five images in three stores, one being restored,
  *             beside a mirror
+ *   deltas    a clone that is copied with half of its delta used, one that is
+ *             complete, one without a delta, and an image
  */
 
 #include <errno.h>
@@ -431,6 +433,65 @@ static void scene_images(void)
 	error(-EPERM, "an image cannot be fractured", NLMSG_HDRLEN + GENL_HDRLEN + 8);
 }
 
+static void clone(uint32_t id, const char *name, uint32_t methodology)
+{
+	pair(DM_SYNC_CMD_PAIR_GET, id, name, 90 + id);
+	device(A(META_MAJOR), id * 10 + 3);
+	u32(A(SYNC_TYPE), DM_SYNC_SYNC_TYPE_CLONE);
+	u32(A(SYNC_MODE), DM_SYNC_SYNC_MODE_ASYNCHRONOUS);
+	u32(A(COPY_TYPE), DM_SYNC_COPY_TYPE_UNSYNC_ASSOC);
+	u32(A(COPY_METHODOLOGY), methodology);
+	u64(A(SIZE_BYTES), 100 * GIB);
+	u64(A(REGIONS), 100 * GIB / 65536);
+	counters(40, 0, 0);
+}
+
+static void clone_copying(void)
+{
+	state(3, 4, 6, 5, 0);
+	u32(A(PERCENT_SYNCED), 25);
+	u64(A(TOTAL_BYTES), 100 * GIB);
+	u64(A(DONE_BYTES), 25 * GIB);
+	u64(A(RATE_BYTES), 64 * MIB);
+	u64(A(STARTED), START - 1000 * SECOND);
+	u32(A(ALLOWED_OPS), 1 << 2 | 1 << 6);
+	u32(A(DOOR_ACCESS), DM_SYNC_DOOR_ACCESS_NONE);
+}
+
+static void has_delta(uint64_t free)
+{
+	u64(A(STORE_BYTES), 4 * GIB + MIB);
+	u64(A(STORE_FREE_BYTES), free);
+	u32(A(SLOTS), 4 * GIB / 65536);
+}
+
+static void scene_deltas(void)
+{
+	info(100);
+	clone(1, "slow", DM_SYNC_COPY_METHODOLOGY_SNAP_AND_CLONE);
+	clone_copying();
+	has_delta(2 * GIB);
+	end();
+	clone(2, "whole", DM_SYNC_COPY_METHODOLOGY_SNAP_AND_CLONE);
+	state(4, 15, 2, 11, 0);
+	u32(A(PERCENT_SYNCED), 100);
+	u64(A(SYNC_TIME), START);
+	has_delta(4 * GIB);
+	end();
+	clone(3, "plain", DM_SYNC_COPY_METHODOLOGY_COPY_ON_WRITE);
+	clone_copying();
+	end();
+	image(4, 50, "vol", "monday", 7 * GIB);
+	state(4, 15, 2, 11, 0);
+	u64(A(SYNC_TIME), START);
+	u32(A(PERCENT_SYNCED), 100);
+	u64(A(SAVED_BYTES), GIB);
+	u64(A(ALONE_BYTES), GIB);
+	u32(A(REASON), DM_SYNC_REASON_NONE);
+	end();
+	done(0, NULL);
+}
+
 static void scene_empty(void)
 {
 	info(0);
@@ -447,7 +508,7 @@ int main(int argc, char **argv)
 		{ "refused", scene_refused }, { "broken", scene_broken },
 		{ "unstable", scene_unstable }, { "empty", scene_empty },
 		{ "history", scene_history },
-		{ "images", scene_images },
+		{ "images", scene_images }, { "deltas", scene_deltas },
 	};
 	size_t i;
 

@@ -115,7 +115,7 @@ exits()
 
 scenes()
 {
-	for scene in status events refused broken unstable empty history images; do
+	for scene in status events refused broken unstable empty history images deltas; do
 		./fixture "$scene" >"out/$scene.nl" || exit 1
 	done
 }
@@ -179,6 +179,15 @@ goldens()
 	golden images images-events-store 0 events vol --now
 	golden images images-lost 5 resync web@v1 -v
 	golden images images-wait 11 wait db@old
+	golden deltas deltas 0 status
+	golden deltas deltas-bytes 0 status -b -H slow
+	golden deltas deltas-show 0 show slow whole plain
+	golden deltas deltas-all 0 show whole --all -b
+	golden deltas deltas-json 0 show slow plain -j
+	golden deltas delta-missing 2 clone /dev/sdb1 /dev/sdc1 --methodology Snap-And-Clone
+	golden deltas delta-idle 2 clone /dev/sdb1 /dev/sdc1 --delta /dev/sdd1
+	golden deltas delta-other 2 clone /dev/sdb1 /dev/sdc1 --methodology full --delta=/dev/sdd1
+	golden deltas delta-mirror 2 mirror /dev/sdb1 /dev/sdc1 --delta /dev/sdd1
 	golden status help-snapshot 0 help snapshot
 	golden status help-clone 0 help clone
 	golden status states-snapshot 0 states snapshot
@@ -209,6 +218,9 @@ wrong_lines()
 	exits 3 snapshot /dev/null /dev/zero vol@monday
 	exits 2 clone /dev/null /dev/zero --assume-in-sync
 	exits 2 mirror /dev/null /dev/zero --unassoc
+	exits 2 snapshot /dev/null /dev/zero vol --delta /dev/full
+	exits 2 clone /dev/null /dev/zero --delta
+	exits 3 clone /dev/null /dev/zero --methodology snap_and_clone --delta /dev/full
 	exits 2 states disks
 	exits 0 wait mail --for Synchronized
 	exits 0 wait db0 --for 'percent_synced >= 42'
@@ -229,6 +241,8 @@ jsons()
 	valid status wait mail -j
 	valid images status -j
 	valid images events -j --now
+	valid deltas status -j
+	valid deltas events -j --now
 	valid empty status -j
 	valid unstable status -j
 	valid broken status -j

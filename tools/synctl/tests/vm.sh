@@ -216,6 +216,31 @@ imaging()
 	t "no device is left" 0 sh -c '! dmsetup info vol 2>/dev/null'
 }
 
+deltas()
+{
+	t "a clone by way of a delta needs one" 2 \
+		synctl clone "$SOURCE" "$REPLICA" -N cp --methodology snap-and-clone -y
+	t "  of its own" 2 synctl clone "$SOURCE" "$REPLICA" -N cp -y \
+		--methodology snap-and-clone --delta "$REPLICA"
+	md5sum <"$SOURCE" >before
+	t "a clone with a delta" 0 synctl clone "$SOURCE" "$REPLICA" -N cp -y --format \
+		--methodology snap-and-clone --delta "$META" --rate 20M
+	t "  which is in its table" 0 sh -c 'dmsetup table cp | grep -q " delta:[0-9]*:[0-9]"'
+	t "  and has room" 0 synctl show cp
+	keep
+	has "Delta space" out
+	t "JSON of it" 0 synctl show cp -j
+	keep
+	t "  fits the schema" 0 valid out.kept
+	t "the source changes" 0 dd if=/dev/urandom of=/dev/mapper/cp bs=64k seek=900 count=20 \
+		oflag=direct
+	t "the copy ends" 0 synctl wait cp --timeout 120
+	t "its door" 0 synctl door cp
+	md5sum </dev/mapper/cp-replica >after
+	t "  shows what the source was" 0 cmp before after
+	t "it goes" 0 synctl remove cp
+}
+
 echo "TAP version 13"
 creating
 looking
@@ -223,6 +248,7 @@ operating
 healing
 removing
 imaging
+deltas
 echo "1..$count"
 [ "$failed" -eq 0 ] || echo "# $failed failed"
 [ "$failed" -eq 0 ]
