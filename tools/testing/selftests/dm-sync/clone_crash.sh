@@ -171,7 +171,7 @@ refresh_and_cut()
 suspend_and_abort()
 {
 	over
-	refreshed 30
+	refreshed 30 32768
 	msg v suspend
 	wait_state v Suspended
 	mark suspended
