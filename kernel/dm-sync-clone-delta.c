@@ -292,6 +292,7 @@ void dm_sync_clone_delta_use(struct dm_sync_mirror *m)
 	if (!m->delta)
 		return;
 	m->delta->bdev = m->delta_bdev;
+	m->delta->sectors = bdev_nr_sectors(m->delta_bdev);
 	m->delta->meta.bdev = m->meta.bdev ? m->delta_bdev : NULL;
 }
 

@@ -16,6 +16,7 @@ struct dm_sync_delta_block;
 /**
  * struct dm_sync_delta - a device of slots, each of one region, and who is in them
  * @bdev: it; that of the live table
+ * @sectors: its size
  * @meta: the table of slots on it; no device when the pair keeps its state in memory only
  * @header: block 0
  * @id: of this format, random; the pair's superblock names it
@@ -44,6 +45,7 @@ struct dm_sync_delta_block;
  */
 struct dm_sync_delta {
 	struct block_device *bdev;
+	sector_t sectors;
 	struct dm_sync_meta meta;
 	struct dm_sync_block header;
 	u64 id, epoch;

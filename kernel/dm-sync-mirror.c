@@ -373,7 +373,7 @@ static void info_delta(struct dm_sync_mirror *m, struct dm_sync_info *info)
 	if (!d)
 		return;
 	info->slots = d->nr_slots;
-	info->store_size = (u64)dm_sync_delta_sector(d, d->nr_slots) << SECTOR_SHIFT;
+	info->store_size = (u64)d->sectors << SECTOR_SHIFT;
 	info->store_free = (u64)(d->nr_slots - READ_ONCE(d->nr_used)) <<
 			   (m->region_shift + SECTOR_SHIFT);
 }

@@ -169,7 +169,7 @@ t_a_power_cut_at_every_point_leaves_every_image_as_it_was()
 t_what_was_not_durable_is_found_out()
 {
 	REFS=$(echo "$BASE"/refs.*)
-	control points "from after its point in time" lose:7
+	control points "from after its point in time\|was promised, and is" lose:7
 	control points "from after its point in time" late
 	control points "was promised, and is\|is there, \|was given up, and is" lose:6
 	control points "source.*older than acknowledged" lie
