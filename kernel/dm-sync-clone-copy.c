@@ -37,12 +37,14 @@ static struct dm_sync_clone_job *job_of(struct dm_sync_copy *copy)
  * One copy
  *--------------------------------------------------------------*/
 
-static void job_free(struct dm_sync_clone_job *job)
+/**
+ * dm_sync_clone_leave - one of @clone.busy is over
+ * @m: the clone
+ *
+ * Context: process.
+ */
+void dm_sync_clone_leave(struct dm_sync_mirror *m)
 {
-	struct dm_sync_mirror *m = job->mirror;
-
-	WRITE_ONCE(job->busy, false);
-	atomic_inc(&m->clone.ended);
 	/* The pair goes by RCU. */
 	rcu_read_lock();
 	/* It was the last that completion waited for. */
@@ -50,6 +52,15 @@ static void job_free(struct dm_sync_clone_job *job)
 		queue_work(m->conductor, &m->copied_work);
 	wake_up_all(&m->clone.idle);
 	rcu_read_unlock();
+}
+
+static void job_free(struct dm_sync_clone_job *job)
+{
+	struct dm_sync_mirror *m = job->mirror;
+
+	WRITE_ONCE(job->busy, false);
+	atomic_inc(&m->clone.ended);
+	dm_sync_clone_leave(m);
 }
 
 static void job_over(struct dm_sync_clone_job *job)
@@ -71,8 +82,9 @@ static void job_over(struct dm_sync_clone_job *job)
 	job_free(job);
 }
 
-static void job_failed(struct dm_sync_mirror *m, const struct dm_sync_copy *copy)
+static void job_failed(struct dm_sync_mirror *m, const struct dm_sync_clone_job *job)
 {
+	const struct dm_sync_copy *copy = &job->copy;
 	bool back = READ_ONCE(m->redirect), of_replica = back == !copy->write_error;
 	u32 reason;
 
@@ -83,6 +95,9 @@ static void job_failed(struct dm_sync_mirror *m, const struct dm_sync_copy *copy
 		reason = back ? DM_SYNC_REASON_REPLICA_READ_ERROR :
 				DM_SYNC_REASON_SOURCE_READ_ERROR;
 	atomic64_inc(of_replica ? &m->replica_errors : &m->source_errors);
+	/* Another copy may have made it the replica's; the source has it, as we hold the range. */
+	if (m->delta && copy->write_error)
+		dm_sync_map_set_range(m->uncopied_map, job->first, job->last);
 	WRITE_ONCE(m->clone.error, reason);
 }
 
@@ -125,7 +140,7 @@ static void job_done(struct dm_sync_copy *copy)
 	if (job->pass != READ_ONCE(job->mirror->clone.pass))
 		;	/* nobody waits for it any more */
 	else if (copy->read_error || copy->write_error)
-		job_failed(job->mirror, copy);
+		job_failed(job->mirror, job);
 	else
 		job_arrived(job);
 	job_over(job);

@@ -34,7 +34,8 @@
  * before, copies are made durable when three quarters are in use.
  *
  * Who waits for whom: the demand work for the source and the delta, and, when that does
- * not answer, as for a replica that does not (dm-sync-clone-copy.c).
+ * not answer, as for a replica that does not (dm-sync-clone-copy.c).  The table is written
+ * by a work of its own, so that this holds for it as well.
  */
 #include "dm-sync-mirror.h"
 
@@ -68,7 +69,8 @@ static bool needed(void *mirror, u64 region)
 {
 	struct dm_sync_mirror *m = mirror;
 
-	return dm_sync_map_look(m->uncopied_map, region) != DM_SYNC_MAP_CLEAR;
+	return dm_sync_map_test(m->uncopied_map, region) ||
+	       dm_sync_map_look(m->uncopied_map, region) != DM_SYNC_MAP_CLEAR;
 }
 
 /**
@@ -130,7 +132,7 @@ static void make_room(struct dm_sync_mirror *m)
 {
 	struct dm_sync_delta *d = m->delta;
 
-	if (d->nr_used <= d->nr_slots - d->nr_slots / 4)
+	if (d->nr_used <= d->nr_slots - DIV_ROUND_UP(d->nr_slots, 4))
 		return;
 	sweep(m);
 	dm_sync_resync_checkpoint(m);
@@ -173,7 +175,8 @@ static u32 run_of(struct dm_sync_mirror *m, u64 first, u64 last)
 	u32 nr = 0, most = DM_SYNC_COPY_SECTORS >> m->region_shift;
 
 	while (nr < most && first + nr <= last && wants_save(m, first + nr) &&
-	       !dm_sync_index_reserve(&m->delta->saving, first + nr))
+	       !dm_sync_index_reserve(&m->delta->saving, first + nr) &&
+	       !dm_sync_index_reserve(&m->delta->index, first + nr))
 		nr++;
 	return nr;
 }
@@ -220,6 +223,30 @@ static void saved_bio(struct dm_sync_mirror *m, struct bio *bio)
 		dm_sync_index_set(&m->delta->saving, region, 0);
 }
 
+static void do_table(struct work_struct *work)
+{
+	struct dm_sync_mirror *m = container_of(work, struct dm_sync_mirror, clone.table_work);
+
+	dm_sync_delta_commit(m->delta);
+	complete(&m->clone.table_done);
+	dm_sync_clone_leave(m);
+}
+
+/* One of 30 seconds is not waited for; what it writes is waited for like a copy. */
+static void commit_table(struct dm_sync_mirror *m)
+{
+	struct dm_sync_clone *cl = &m->clone;
+
+	reinit_completion(&cl->table_done);
+	atomic_inc(&cl->busy);
+	queue_work(m->io_wq, &cl->table_work);
+	if (wait_for_completion_io_timeout(&cl->table_done, DM_SYNC_DRAIN_SECONDS * HZ))
+		return;
+	WRITE_ONCE(m->delta->failed, true);
+	WRITE_ONCE(cl->error, DM_SYNC_REASON_STORE_FAILED);
+	WRITE_ONCE(cl->silent, true);
+}
+
 /* With nothing of the delta to be looked at behind it: the next image may begin then. */
 static void let_go(struct dm_sync_mirror *m, struct bio_list *sources)
 {
@@ -250,10 +277,8 @@ u32 dm_sync_clone_save(struct dm_sync_mirror *m, struct bio_list *sources)
 	struct dm_sync_clone *cl = &m->clone;
 	struct dm_sync_delta *d = m->delta;
 	struct bio *bio;
-	u32 reason = 0;
 
-	if (!d || READ_ONCE(m->redirect) || bio_list_empty(sources) || READ_ONCE(d->failed) ||
-	    !dm_sync_clone_copy_due(m))
+	if (!d || READ_ONCE(m->redirect) || bio_list_empty(sources) || !dm_sync_clone_copy_due(m))
 		return 0;
 	WRITE_ONCE(cl->error, 0);
 	WRITE_ONCE(cl->silent, false);
@@ -262,24 +287,50 @@ u32 dm_sync_clone_save(struct dm_sync_mirror *m, struct bio_list *sources)
 	dm_sync_clone_copy_wait(m);
 	bio_list_for_each(bio, sources)
 		saved_bio(m, bio);
-	if (READ_ONCE(cl->silent)) {
-		/* Some may still be filled; no slot of this image is given out any more. */
+	/* Given up meanwhile, by us or others: some may still be filled, so it is not committed. */
+	if (atomic_read(&cl->busy))
 		WRITE_ONCE(d->failed, true);
-		reason = READ_ONCE(cl->error);
-		dm_sync_break(m, reason);
-		return reason;
+	else if (!READ_ONCE(d->failed))
+		commit_table(m);
+	if (READ_ONCE(cl->silent)) {
+		dm_sync_break(m, READ_ONCE(cl->error));
+		return READ_ONCE(cl->error);
 	}
-	dm_sync_delta_commit(d);
-	make_room(m);
-	if (READ_ONCE(d->failed))
+	if (!READ_ONCE(d->failed))
+		make_room(m);
+	else if (READ_ONCE(cl->preserving))
 		log_trouble(m, false);
 	let_go(m, sources);
-	return reason;
+	return 0;
 }
 
 /*----------------------------------------------------------------
  * Life
  *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_clone_delta_init - set up what only clones with a delta use
+ * @m: the mirror or clone
+ */
+void dm_sync_clone_delta_init(struct dm_sync_mirror *m)
+{
+	INIT_WORK(&m->clone.table_work, do_table);
+	init_completion(&m->clone.table_done);
+}
+
+/**
+ * dm_sync_clone_delta_settle - a clean end: no home of the table is torn
+ * @m: the clone, or a mirror; the demand work does not run
+ *
+ * Context: postsuspend; sleeps for I/O.
+ * Return: 0 or a negative errno: it is not clean.
+ */
+int dm_sync_clone_delta_settle(struct dm_sync_mirror *m)
+{
+	if (!m->delta)
+		return 0;
+	return atomic_read(&m->clone.busy) ? -EBUSY : dm_sync_delta_commit(m->delta);
+}
 
 /**
  * dm_sync_clone_delta_use - a table instance becomes live
@@ -318,16 +369,17 @@ int dm_sync_clone_delta_open(struct dm_sync_mirror *m, bool format, const char *
 		     "the pair was made with another methodology, and has no delta";
 	if (!has || !m->delta_bdev)
 		return -EINVAL;
-	*why = "too many regions for a delta";
-	if (m->nr_regions >= U32_MAX)
-		return -EINVAL;
 	*why = "not enough memory for the delta";
 	m->delta = dm_sync_delta_create(m->region_shift, m->nr_regions);
 	if (!m->delta)
 		return -ENOMEM;
 	m->delta->bdev = m->delta->meta.bdev = m->delta_bdev;
-	r = dm_sync_delta_open(m->delta, m->meta.uuid, !m->meta.bdev, format, why);
+	r = dm_sync_delta_open(m->delta, m->meta.uuid, format, why);
 	m->delta->ours = r > 0;
+	if (!r && format && !m->meta.bdev) {
+		*why = "the delta device cannot be written";
+		r = dm_sync_delta_wipe(m->delta);
+	}
 	dm_sync_clone_delta_use(m);
 	return min(r, 0);
 }
@@ -363,7 +415,8 @@ int dm_sync_clone_delta_format(struct dm_sync_mirror *m)
  */
 int dm_sync_clone_delta_load(struct dm_sync_mirror *m, bool *lost)
 {
-	bool matters = dm_sync_clone_delta_wanted(m, dm_sync_map_next(m->uncopied_map, 0));
+	bool matters = !m->pair.facts.replica_consistent && !m->super.restoring &&
+		       dm_sync_map_count(m->uncopied_map);
 	struct dm_sync_delta *d = m->delta;
 	int r;
 
@@ -373,7 +426,7 @@ int dm_sync_clone_delta_load(struct dm_sync_mirror *m, bool *lost)
 		*lost = matters && r == -EUCLEAN;
 		if (*lost)
 			DMERR("%s: the table of the delta is damaged", m->pair.name);
-		return r == -ENOMEM ? r : 0;
+		return r == -EUCLEAN ? 0 : r;
 	}
 	*lost = matters;
 	if (matters)

@@ -838,5 +838,6 @@ void dm_sync_clone_init(struct dm_sync_mirror *m)
 	bio_list_init(&cl->lost);
 	bio_list_init(&cl->parked);
 	dm_sync_clone_copy_init(m);
+	dm_sync_clone_delta_init(m);
 	dm_sync_clone_ops_init(m);
 }

@@ -255,8 +255,9 @@ static void finish_restore(struct dm_sync_mirror *m)
 }
 
 /*
- * With a delta a region may be copied twice at once, and what is copied for somebody may
- * come last.  Hosts are to write to the replica when no copy does any more.
+ * With a delta a region may be copied twice at once, and one of these may come late.
+ * Hosts are to write to the replica when no copy does any more.  The end of a piece of
+ * the background asks again by itself.
  */
 static bool all_over(struct dm_sync_mirror *m)
 {
@@ -267,7 +268,11 @@ static bool all_over(struct dm_sync_mirror *m)
 	if (atomic_read(&m->clone.busy))
 		return false;
 	WRITE_ONCE(m->clone.completing, false);
-	return true;
+	if (!READ_ONCE(m->resync.busy))
+		return true;
+	if (!READ_ONCE(m->resync.running))
+		dm_sync_resync_start(m);
+	return false;
 }
 
 /**
@@ -281,13 +286,15 @@ void dm_sync_clone_copied(struct dm_sync_mirror *m)
 	bool restore = m->redirect;
 	struct dm_sync_step to;
 
+	WRITE_ONCE(m->clone.completing, false);
 	if (m->passthrough || READ_ONCE(m->broken))
 		return;
 	detach_if_temporary(m);
 	if (!dm_sync_next_step(m, DM_SYNC_EV_COPY_DONE, &to))
 		return;
 	if (dm_sync_map_count(m->uncopied_map)) {
-		dm_sync_resync_start(m);
+		if (!READ_ONCE(m->resync.running))
+			dm_sync_resync_start(m);
 		return;
 	}
 	if (!all_over(m) || dm_sync_clone_commit(m, true))
@@ -694,7 +701,7 @@ static int clone_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)
  */
 static int leave_replica(struct dm_sync_mirror *m)
 {
-	if (m->redirect || !dm_sync_map_count(m->uncopied_map))
+	if (m->redirect || (!dm_sync_map_count(m->uncopied_map) && !atomic_read(&m->clone.busy)))
 		return 0;
 	hold_door(m);
 	WRITE_ONCE(m->clone.on_access, false);

@@ -52,6 +52,7 @@ struct dm_sync_clone_touch {
  * struct dm_sync_clone - what only clones have
  * @work: takes on all that waits, in rounds; on the demand queue
  * @flush_work: takes on @flushes; likewise
+ * @table_work: writes the table of the delta, for @work, which waits for @table_done
  * @written_work: tells the conductor that hosts wrote to the replica
  * @demand: host writes of the source whose regions must be copied first
  * @doors: I/O of the replica door, likewise
@@ -63,7 +64,7 @@ struct dm_sync_clone_touch {
  * @read_work: sends them on
  * @idle: woken when a job is over
  * @nr_held: of @held; read without the lock
- * @busy: jobs in flight
+ * @busy: jobs in flight, and a write of the delta's table
  * @ended: jobs that were
  * @error: reason why a job of this round failed, or 0
  * @silent: the replica did not answer in this round, or is not to be asked any more
@@ -98,7 +99,8 @@ struct dm_sync_clone_touch {
  * but for @image_lost, which the round sets.
  */
 struct dm_sync_clone {
-	struct work_struct work, flush_work, written_work, read_work;
+	struct work_struct work, flush_work, table_work, written_work, read_work;
+	struct completion table_done;
 	struct bio_list demand, doors, flushes, held, lost, parked, reads;
 	wait_queue_head_t idle;
 	atomic_t busy, ended, covers, covered, losses;
@@ -134,6 +136,7 @@ void dm_sync_clone_new_pass(struct dm_sync_mirror *m);
 void dm_sync_clone_abandon(struct dm_sync_mirror *m);
 int dm_sync_clone_quiet(struct dm_sync_mirror *m);
 void dm_sync_clone_copy_init(struct dm_sync_mirror *m);
+void dm_sync_clone_leave(struct dm_sync_mirror *m);
 
 /* dm-sync-clone-io.c */
 void dm_sync_clone_init(struct dm_sync_mirror *m);
@@ -172,6 +175,8 @@ void dm_sync_clone_forgive(struct dm_sync_mirror *m);
 u64 dm_sync_clone_span(struct dm_sync_mirror *m, u64 first, u64 last);
 bool dm_sync_clone_needs_save(struct dm_sync_mirror *m, u64 region);
 u32 dm_sync_clone_save(struct dm_sync_mirror *m, struct bio_list *sources);
+void dm_sync_clone_delta_init(struct dm_sync_mirror *m);
+int dm_sync_clone_delta_settle(struct dm_sync_mirror *m);
 void dm_sync_clone_delta_tidy(struct dm_sync_mirror *m);
 void dm_sync_clone_delta_use(struct dm_sync_mirror *m);
 int dm_sync_clone_delta_open(struct dm_sync_mirror *m, bool format, const char **why);

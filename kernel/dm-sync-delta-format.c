@@ -16,7 +16,9 @@
  * older image left is intact.  A power cut tears one home at most, and after a clean
  * end there is none; what a block held that is damaged worse is lost.
  *
- * A pair that keeps its state in memory only writes no header and no table.
+ * A pair that keeps its state in memory only writes no header and no table.  One that
+ * it finds is another pair's, which would believe it; so with the option "format" it
+ * is wiped.
  */
 #include <linux/mm.h>
 #include <linux/random.h>
@@ -80,8 +82,9 @@ static int alloc_table(struct dm_sync_delta *d)
 
 	d->used = kvcalloc(BITS_TO_LONGS(d->nr_slots), sizeof(long), GFP_KERNEL | __GFP_NOWARN);
 	d->fresh = kvcalloc(BITS_TO_LONGS(d->nr_slots), sizeof(long), GFP_KERNEL | __GFP_NOWARN);
+	d->dirty = kvcalloc(BITS_TO_LONGS(d->nr_blocks), sizeof(long), GFP_KERNEL | __GFP_NOWARN);
 	d->block = kvcalloc(d->nr_blocks, sizeof(*d->block), GFP_KERNEL | __GFP_NOWARN);
-	if (!d->used || !d->fresh || !d->block)
+	if (!d->used || !d->fresh || !d->dirty || !d->block)
 		return -ENOMEM;
 	for (i = 0; i < d->nr_blocks; i++) {
 		d->block[i].b = (struct dm_sync_block) {
@@ -143,6 +146,7 @@ void dm_sync_delta_destroy(struct dm_sync_delta *d)
 	kvfree(d->block);
 	kvfree(d->used);
 	kvfree(d->fresh);
+	kvfree(d->dirty);
 	dm_sync_index_destroy(&d->index);
 	dm_sync_index_destroy(&d->saving);
 	dm_sync_meta_exit(&d->meta);
@@ -202,7 +206,7 @@ static const char *take_header(struct dm_sync_delta *d, const struct delta_disk 
 
 /* Returns 1 when it is ours, 0 when it is to be formatted, or an error. */
 static int judge(struct dm_sync_delta *d, struct dm_sync_stretch *s, const u8 *uuid,
-		 bool anyones, const char **why)
+		 const char **why)
 {
 	void *buf = NULL;
 	int error = 0, r = read_header(d, s, &buf);
@@ -218,8 +222,6 @@ static int judge(struct dm_sync_delta *d, struct dm_sync_stretch *s, const u8 *u
 		*why = "the delta device cannot be read";
 		return r;
 	}
-	if (anyones)
-		return 0;
 	if (memcmp(((struct dm_sync_block_disk *)buf)->uuid, uuid, 16)) {
 		*why = "the delta device belongs to another pair (option \"format\" overwrites it)";
 		return -EEXIST;
@@ -232,8 +234,7 @@ static int judge(struct dm_sync_delta *d, struct dm_sync_stretch *s, const u8 *u
  * dm_sync_delta_open - look whose the device is, and set up its table in memory
  * @d: the delta; bdev and meta.bdev are set
  * @uuid: of the pair
- * @anyones: any pair's delta may be overwritten: this pair keeps nothing
- * @format: and anything else as well
+ * @format: whatever is there may be overwritten
  * @why: out: a sentence, on error
  *
  * Touches nothing on the device.
@@ -242,8 +243,7 @@ static int judge(struct dm_sync_delta *d, struct dm_sync_stretch *s, const u8 *u
  * Return: 1 when it is the pair's, 0 when it is to be formatted; -EEXIST (somebody
  * else's), -EUCLEAN (ours, but of no use), -ENOSPC, -ENOMEM, -EIO.
  */
-int dm_sync_delta_open(struct dm_sync_delta *d, const u8 *uuid, bool anyones, bool format,
-		       const char **why)
+int dm_sync_delta_open(struct dm_sync_delta *d, const u8 *uuid, bool format, const char **why)
 {
 	struct dm_sync_stretch *s = dm_sync_stretch_create(1);
 	int r = 0;
@@ -254,7 +254,7 @@ int dm_sync_delta_open(struct dm_sync_delta *d, const u8 *uuid, bool anyones, bo
 	memcpy(d->meta.uuid, uuid, 16);
 	identify(d);
 	if (!format)
-		r = judge(d, s, uuid, anyones, why);
+		r = judge(d, s, uuid, why);
 	dm_sync_stretch_destroy(s);
 	if (r < 0)
 		return r;
@@ -275,6 +275,27 @@ int dm_sync_delta_open(struct dm_sync_delta *d, const u8 *uuid, bool anyones, bo
 /*----------------------------------------------------------------
  * Format, load
  *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_delta_wipe - no pair is to believe what is in it any more
+ * @d: the delta, opened; its meta.bdev is set still
+ *
+ * Context: preresume; sleeps for I/O.
+ * Return: 0 or a negative errno.
+ */
+int dm_sync_delta_wipe(struct dm_sync_delta *d)
+{
+	struct dm_sync_stretch *s = dm_sync_stretch_create(1);
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	memset(s->buf[0], 0, DM_SYNC_BLOCK_SIZE);
+	memset(s->buf[1], 0, DM_SYNC_BLOCK_SIZE);
+	r = dm_sync_stretch_write(&d->meta, s, 0, 1);
+	dm_sync_stretch_destroy(s);
+	return r;
+}
 
 static int write_table(struct dm_sync_delta *d)
 {
@@ -344,17 +365,21 @@ static bool is_intact(struct dm_sync_delta *d, const struct dm_sync_block_id *id
 	return !check || (check == -ESTALE && dm_sync_block_is_older(buf, d->meta.uuid, id));
 }
 
-/* A home that cannot be read may be the newest. */
+/*
+ * A home that cannot be read may be the newest.  One that is torn is to be written anew,
+ * or a clean end would find it damaged.
+ */
 static bool is_damaged(struct dm_sync_delta *d, const struct dm_sync_block_id *id,
-		       const struct dm_sync_homes *h, void **buf, bool clean)
+		       const struct dm_sync_homes *h, void **buf, bool clean, bool *torn)
 {
 	bool a = is_intact(d, id, h->check[0], buf[0]), b = is_intact(d, id, h->check[1], buf[1]);
 
+	*torn = !a || !b;
 	if (h->check[0] == -EIO || h->check[1] == -EIO)
 		return true;
 	if (!h->check[0] && !h->check[1] && h->home == DM_SYNC_HOME_NONE)
 		return true;	/* two of one number */
-	return clean ? !a || !b : !a && !b;
+	return clean ? *torn : !a && !b;
 }
 
 static int take_entries(struct dm_sync_delta *d, u32 i,
@@ -381,14 +406,18 @@ static int load_block(struct dm_sync_delta *d, struct dm_sync_stretch *s, unsign
 {
 	struct dm_sync_delta_block *block = &d->block[i];
 	struct dm_sync_homes h;
+	bool torn;
 
+	dm_sync_delta_renew(d, i);
 	dm_sync_block_judge(&h, s->buf[2 * at], s->error[2 * at],
 			    s->buf[2 * at + 1], s->error[2 * at + 1],
 			    d->meta.uuid, &block->b.id, false);
 	block->b.seq = h.last_seq;
 	block->b.home = h.last_home;
-	if (is_damaged(d, &block->b.id, &h, s->buf + 2 * at, clean))
+	if (is_damaged(d, &block->b.id, &h, s->buf + 2 * at, clean, &torn))
 		return -EUCLEAN;
+	if (torn)
+		__set_bit(i, d->dirty);
 	if (h.home == DM_SYNC_HOME_NONE)
 		return 0;
 	memcpy(block->buf, s->buf[2 * at + h.home], DM_SYNC_BLOCK_SIZE);
@@ -426,5 +455,7 @@ int dm_sync_delta_load(struct dm_sync_delta *d, u64 epoch, bool clean,
 		cond_resched();
 	}
 	dm_sync_stretch_destroy(s);
+	if (!r)
+		dm_sync_delta_commit(d);	/* what was torn; if it fails, @failed says so */
 	return r;
 }

@@ -38,22 +38,34 @@
  */
 void dm_sync_delta_begin(struct dm_sync_delta *d, u64 epoch)
 {
-	u32 i;
-
 	mutex_lock(&d->table_lock);
-	for (i = 0; i < d->nr_blocks; i++) {
-		memset(d->block[i].buf, 0, DM_SYNC_BLOCK_SIZE);
-		d->block[i].b.id.epoch = epoch;
-		d->block[i].dirty = false;
-	}
 	bitmap_zero(d->used, d->nr_slots);
 	bitmap_zero(d->fresh, d->nr_slots);
+	bitmap_zero(d->dirty, d->nr_blocks);
 	dm_sync_index_clear(&d->index);
+	dm_sync_index_clear(&d->saving);
 	WRITE_ONCE(d->nr_used, 0);
 	d->cursor = 0;
 	d->epoch = epoch;
 	d->failed = d->told = false;
 	mutex_unlock(&d->table_lock);
+}
+
+/**
+ * dm_sync_delta_renew - a block of the table is used: what it had of older images goes
+ * @d: the delta
+ * @block: its number in the table
+ *
+ * Context: any; lock held, or nobody else is there.
+ */
+void dm_sync_delta_renew(struct dm_sync_delta *d, u32 block)
+{
+	struct dm_sync_delta_block *b = &d->block[block];
+
+	if (b->b.id.epoch == d->epoch)
+		return;
+	memset(b->buf, 0, DM_SYNC_BLOCK_SIZE);
+	b->b.id.epoch = d->epoch;
 }
 
 /**
@@ -81,6 +93,7 @@ static u32 take_run(struct dm_sync_delta *d, u32 slot, u32 want)
 
 	while (nr < want && slot + nr < d->nr_slots && !test_bit(slot + nr, d->used)) {
 		__set_bit(slot + nr, d->used);
+		dm_sync_delta_renew(d, (slot + nr) / DM_SYNC_DELTA_ENTRIES);
 		/* A sweep is not to judge by who was in it. */
 		*dm_sync_delta_entry(d, slot + nr) = 0;
 		nr++;
@@ -146,7 +159,7 @@ void dm_sync_delta_fill(struct dm_sync_delta *d, u32 slot, u64 region, u32 nr)
 	for (; nr--; slot++, region++) {
 		*dm_sync_delta_entry(d, slot) = cpu_to_le32(region + 1);
 		__set_bit(slot, d->fresh);
-		d->block[slot / DM_SYNC_DELTA_ENTRIES].dirty = true;
+		__set_bit(slot / DM_SYNC_DELTA_ENTRIES, d->dirty);
 	}
 	spin_unlock_irq(&d->lock);
 }
@@ -172,24 +185,26 @@ static int publish(struct dm_sync_delta *d, u32 i)
  * dm_sync_delta_commit - make the entries of what was filled durable
  * @d: the delta; nothing is being filled
  *
- * Context: the demand work; sleeps for I/O.
+ * A block whose write failed is written again the next time.
+ *
+ * Context: the only one who does it, sweeps or allocates; sleeps for I/O.
  * Return: 0, or a negative errno: some are not, and no more slots are to be filled.
  */
 int dm_sync_delta_commit(struct dm_sync_delta *d)
 {
 	struct dm_sync_batch batch;
 	int r, error;
-	u32 i;
+	u32 i = 0;
 
 	dm_sync_batch_init(&batch, &d->meta);
-	for (i = 0; i < d->nr_blocks; i++)
-		if (d->block[i].dirty)
-			dm_sync_batch_write(&batch, &d->block[i].b, d->block[i].buf);
+	for_each_set_bit_from(i, d->dirty, d->nr_blocks)
+		dm_sync_batch_write(&batch, &d->block[i].b, d->block[i].buf);
 	r = dm_sync_batch_wait(&batch);
-	for (i = 0; i < d->nr_blocks; i++) {
-		if (!d->block[i].dirty || d->block[i].b.status)
+	i = 0;
+	for_each_set_bit_from(i, d->dirty, d->nr_blocks) {
+		if (d->block[i].b.status)
 			continue;
-		d->block[i].dirty = false;
+		__clear_bit(i, d->dirty);
 		error = publish(d, i);
 		r = r ?: error;
 	}
@@ -214,6 +229,8 @@ u32 dm_sync_delta_sweep(struct dm_sync_delta *d,
 
 	mutex_lock(&d->table_lock);
 	for_each_set_bit_from(slot, d->used, d->nr_slots) {
+		if (!(slot % 1024))
+			cond_resched();
 		region = le32_to_cpu(*dm_sync_delta_entry(d, slot));
 		if (!region || test_bit(slot, d->fresh) || needed(context, region - 1))
 			continue;
@@ -221,7 +238,6 @@ u32 dm_sync_delta_sweep(struct dm_sync_delta *d,
 			dm_sync_index_set(&d->index, region - 1, 0);
 		dm_sync_delta_free(d, slot, 1);
 		found++;
-		cond_resched();
 	}
 	mutex_unlock(&d->table_lock);
 	return found;

@@ -27,9 +27,10 @@ struct dm_sync_delta_block;
  * @nr_blocks: of the table
  * @first: sector of slot 0
  * @block: the table
- * @lock: protects @used, @nr_used, the entries and what is @fresh; interrupts off
+ * @lock: protects @used, @nr_used, the entries, @fresh and @dirty; interrupts off
  * @used: bit i: slot i is in use, or being filled
  * @fresh: bit i: its entry is not durable yet
+ * @dirty: bit i: block i is to be written
  * @nr_used: bits in @used
  * @cursor: slot at which the search goes on
  * @index: region -> slot + 1, of entries that are durable; read without a lock
@@ -55,7 +56,7 @@ struct dm_sync_delta {
 	sector_t first;
 	struct dm_sync_delta_block *block;
 	spinlock_t lock;
-	unsigned long *used, *fresh;
+	unsigned long *used, *fresh, *dirty;
 	u32 nr_used, cursor;
 	struct dm_sync_index index, saving;
 	u32 swept;
@@ -67,14 +68,15 @@ struct dm_sync_delta {
 bool dm_sync_delta_fits(sector_t sectors, u32 region_sectors);
 struct dm_sync_delta *dm_sync_delta_create(unsigned int region_shift, u64 nr_regions);
 void dm_sync_delta_destroy(struct dm_sync_delta *d);
-int dm_sync_delta_open(struct dm_sync_delta *d, const u8 *uuid, bool anyones, bool format,
-		       const char **why);
+int dm_sync_delta_open(struct dm_sync_delta *d, const u8 *uuid, bool format, const char **why);
+int dm_sync_delta_wipe(struct dm_sync_delta *d);
 int dm_sync_delta_format(struct dm_sync_delta *d, u64 epoch);
 int dm_sync_delta_load(struct dm_sync_delta *d, u64 epoch, bool clean,
 		       bool (*wanted)(void *context, u64 region), void *context);
 
 /* dm-sync-delta.c: slots and entries */
 void dm_sync_delta_begin(struct dm_sync_delta *d, u64 epoch);
+void dm_sync_delta_renew(struct dm_sync_delta *d, u32 block);
 bool dm_sync_delta_take(struct dm_sync_delta *d, u32 slot, u64 region);
 u32 dm_sync_delta_alloc(struct dm_sync_delta *d, u32 want, u32 *first);
 void dm_sync_delta_free(struct dm_sync_delta *d, u32 slot, u32 nr);
@@ -88,13 +90,12 @@ u32 dm_sync_delta_sweep(struct dm_sync_delta *d,
 /**
  * struct dm_sync_delta_block - one block of the table
  * @b: where it lives
- * @buf: 4 KiB: entries as they are written, region + 1 of each slot, 0: none
- * @dirty: has entries that are @fresh; the delta's lock
+ * @buf: 4 KiB: entries as they are written, region + 1 of each slot, 0: none; of the
+ *	epoch that is in @b
  */
 struct dm_sync_delta_block {
 	struct dm_sync_block b;
 	void *buf;
-	bool dirty;
 };
 
 static inline __le32 *dm_sync_delta_entry(struct dm_sync_delta *d, u32 slot)

@@ -596,7 +596,8 @@ static void close_for_writes(struct dm_sync_mirror *m)
 	if (!m->armed || m->meta_failed)
 		return;
 	/* Flushes both sides where that is owed; a failure breaks the pair. */
-	if (dm_sync_settle_sides(m) || dm_sync_commit_maps(m, true))
+	if (dm_sync_settle_sides(m) || dm_sync_commit_maps(m, true) ||
+	    dm_sync_clone_delta_settle(m))
 		return;
 	mutex_lock(&m->commit_lock);
 	m->armed = false;	/* no replica write marks anything from here on */

@@ -75,8 +75,11 @@ static int check_delta(struct dm_target *ti, struct dm_sync_door *d)
 		ti->error = "The delta device must not be source, replica or metadata";
 	else if (bdev_is_zoned(delta))
 		ti->error = "Zoned devices are not supported";
-	else if (bdev_logical_block_size(delta) > bdev_logical_block_size(dev.source))
+	else if (bdev_logical_block_size(delta) > bdev_logical_block_size(dev.source) ||
+		 bdev_logical_block_size(delta) > DM_SYNC_BLOCK_SIZE)
 		ti->error = "The delta device has larger blocks than the source";
+	else if (DIV_ROUND_UP_ULL(ti->len, d->config.region_sectors) >= U32_MAX)
+		ti->error = "Too many regions for a delta: choose a larger region size";
 	else if (!dm_sync_delta_fits(bdev_nr_sectors(delta), d->config.region_sectors))
 		ti->error = "The delta device is too small";
 	else

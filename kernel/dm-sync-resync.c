@@ -301,6 +301,10 @@ static void piece_failed(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 	if (!slot->job.write_error)
 		return;
 	atomic64_inc(back ? &m->source_errors : &m->replica_errors);
+	/* Another copy has made it the replica's, and the source may be another by now. */
+	if (m->delta && slot->pass == rs->pass &&
+	    dm_sync_map_next_clear(m->copy_map, slot->first, slot->last + 1) <= slot->last)
+		WRITE_ONCE(m->clone.image_lost, true);
 	rs->running = false;
 	dm_sync_break(m, back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
 				DM_SYNC_REASON_REPLICA_WRITE_ERROR);
@@ -477,6 +481,20 @@ static bool host_is_busy(struct dm_sync_mirror *m, u64 now)
 				 since < now ? now - since : 0);
 }
 
+/*
+ * Is a piece of an older pass under way?  One that reads the delta holds no range: where
+ * it reads may be somebody else's when others have copied the same and that is durable.
+ */
+static bool has_late(const struct dm_sync_resync *rs)
+{
+	unsigned int i;
+
+	for (i = 0; i < DM_SYNC_SLOTS; i++)
+		if (rs->slot[i].busy && rs->slot[i].pass != rs->pass)
+			return true;
+	return false;
+}
+
 /* Pick and take a slot, or say how long to wait.  Under rs->lock. */
 static struct dm_sync_slot *take_slot(struct dm_sync_mirror *m, u64 *delay)
 {
@@ -489,6 +507,8 @@ static struct dm_sync_slot *take_slot(struct dm_sync_mirror *m, u64 *delay)
 	*delay = 0;
 	if (!rs->running || !slot || rs->busy >= dm_sync_pace_depth(&rs->pace, busy))
 		return NULL;
+	if (m->delta && has_late(rs))
+		return NULL;		/* slot_free() asks again */
 	/* That nothing is left, however it was copied, is worth no wait. */
 	if (dm_sync_map_count(m->copy_map))
 		*delay = dm_sync_pace_delay(&rs->pace, now, busy, bytes);
@@ -611,7 +631,7 @@ int dm_sync_resync_stop(struct dm_sync_mirror *m)
 }
 
 /**
- * dm_sync_resync_waits_for - does a piece stand at this device
+ * dm_sync_resync_waits_for - does a piece that holds its range stand at this device
  * @m: the mirror
  * @bdev: the device
  *
@@ -623,7 +643,8 @@ bool dm_sync_resync_waits_for(struct dm_sync_mirror *m, struct block_device *bde
 	unsigned int i;
 
 	for (i = 0; i < DM_SYNC_SLOTS; i++)
-		if (READ_ONCE(slot[i].copying) && dm_sync_copy_waits_for(&slot[i].job) == bdev)
+		if (READ_ONCE(slot[i].copying) && !READ_ONCE(slot[i].orphan) &&
+		    dm_sync_copy_waits_for(&slot[i].job) == bdev)
 			return true;
 	return false;
 }

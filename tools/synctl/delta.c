@@ -83,8 +83,8 @@ int delta_use(struct creation *c)
 			   "overwrites it";
 		return fail(&f, "this cannot become a delta: it holds %s", what);
 	}
-	/* Whose it is the kernel knows; but what keeps no state takes anyone's. */
-	if (ours ? !format && c->meta : !found && (!format || probe_blank(c->delta)))
+	/* Whose it is the kernel knows, and refuses another pair's. */
+	if (ours ? !format : !found && (!format || probe_blank(c->delta)))
 		return EXIT_OK;
 	snprintf(warning, sizeof(warning), "%sthis holds %s, and all of it will be lost",
 		 format ? "--format: " : "",

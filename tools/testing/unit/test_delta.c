@@ -96,7 +96,7 @@ static struct dm_sync_delta *made(struct block_device *disk)
 	struct dm_sync_delta *d = new_delta(disk);
 	const char *why;
 
-	expect(dm_sync_delta_open(d, ours, false, false, &why) == 0, "blank: %s", why);
+	expect(dm_sync_delta_open(d, ours, false, &why) == 0, "blank: %s", why);
 	expect(!dm_sync_delta_format(d, 1), "formatted");
 	return d;
 }
@@ -105,11 +105,11 @@ static struct dm_sync_delta *made(struct block_device *disk)
  * Whose it is
  *--------------------------------------------------------------*/
 
-static int opened(struct block_device *disk, const u8 *uuid, bool anyones, bool format)
+static int opened(struct block_device *disk, const u8 *uuid, bool format)
 {
 	struct dm_sync_delta *d = new_delta(disk);
 	const char *why = NULL;
-	int r = dm_sync_delta_open(d, uuid, anyones, format, &why);
+	int r = dm_sync_delta_open(d, uuid, format, &why);
 
 	expect(r >= 0 || why, "an error without a sentence");
 	dm_sync_delta_destroy(d);
@@ -123,26 +123,24 @@ static void test_open(void)
 	unsigned long writes;
 
 	ok(!dm_sync_delta_fits(2048, 8) && dm_sync_delta_fits(2056, 8), "one slot at least");
-	eq(opened(disk, ours, false, false), 0, "a blank device is to be formatted");
+	eq(opened(disk, ours, false), 0, "a blank device is to be formatted");
 	disk->data[5000] = 1;
-	eq(opened(disk, ours, false, false), -EEXIST, "foreign data is refused");
-	eq(opened(disk, ours, true, false), -EEXIST, "also by who keeps nothing");
-	eq(opened(disk, ours, false, true), 0, "but not with format");
+	eq(opened(disk, ours, false), -EEXIST, "foreign data is refused");
+	eq(opened(disk, ours, true), 0, "but not with format");
 	disk->data[5000] = 0;
 	d = made(disk);
 	eq(d->nr_slots, SLOTS, "all of the room is used");
 	eq(d->nr_blocks, 2, "by a table of two blocks");
 	eq(d->first, 2048, "the slots begin at 1 MiB");
 	writes = disk->writes;
-	eq(opened(disk, ours, false, false), 1, "it is ours then");
-	eq(opened(disk, others, false, false), -EEXIST, "and nobody else's");
-	eq(opened(disk, others, true, false), 0, "who keeps nothing takes it");
+	eq(opened(disk, ours, false), 1, "it is ours then");
+	eq(opened(disk, others, false), -EEXIST, "and nobody else's");
 	eq(disk->writes, writes, "and nothing was written by looking");
 	device_sectors = 2048 + (SLOTS << SHIFT) - 1;
 	d->nr_slots = 0;
 	expect(take_header(d, (void *)disk->data), "smaller");
 	disk->data[100] ^= 1;
-	eq(opened(disk, ours, false, false), 1, "one damaged home of the header does no harm");
+	eq(opened(disk, ours, false), 1, "one damaged home of the header does no harm");
 	dm_sync_delta_destroy(d);
 	disk_destroy(disk);
 }
@@ -319,7 +317,7 @@ static struct dm_sync_delta *taken_up(struct block_device *disk, bool clean)
 	const char *why;
 
 	memcpy(book.uncopied, book.uncopied_disk, sizeof(book.uncopied));
-	expect(dm_sync_delta_open(d, ours, false, false, &why) == 1, "taken up: %s", why);
+	expect(dm_sync_delta_open(d, ours, false, &why) == 1, "taken up: %s", why);
 	expect(d->id == book.id, "another id");
 	expect(!dm_sync_delta_load(d, book.epoch, clean, is_wanted, NULL), "loaded");
 	for (u32 i = 0; i < REGIONS; i++)
@@ -374,7 +372,7 @@ static int loaded(struct block_device *disk, bool clean)
 	const char *why;
 	int r;
 
-	expect(dm_sync_delta_open(d, ours, false, false, &why) == 1, "opened");
+	expect(dm_sync_delta_open(d, ours, false, &why) == 1, "opened");
 	r = dm_sync_delta_load(d, 1, clean, is_wanted, NULL);
 	dm_sync_delta_destroy(d);
 	return r;
@@ -394,8 +392,10 @@ static void test_damage(void)
 	dm_sync_delta_destroy(d);
 	eq(loaded(disk, true), 0, "all is well");
 	disk->data[2 * 4096 + 70] ^= 4;
-	eq(loaded(disk, false), 0, "a power cut may have torn one home");
-	eq(loaded(disk, true), -EUCLEAN, "after a clean end it was damaged");
+	eq(loaded(disk, true), -EUCLEAN, "after a clean end a home was damaged");
+	eq(loaded(disk, false), 0, "a power cut may have torn it");
+	eq(loaded(disk, true), 0, "and it was mended then");
+	disk->data[2 * 4096 + 70] ^= 4;
 	disk->data[3 * 4096 + 70] ^= 4;
 	eq(loaded(disk, false), -EUCLEAN, "it does not tear both");
 	disk->data[3 * 4096 + 70] ^= 4;
