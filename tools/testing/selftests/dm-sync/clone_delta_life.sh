@@ -398,7 +398,7 @@ t_writers_go_on_when_the_delta_hangs()
 	# shellcheck disable=SC2046 # words
 	change $(seq 0 95)
 	hangs
-	writers src "$C" --threads 8
+	writers src "$C" --threads 8 --flush-every 1
 	wait_state c Broken 90
 	wait_field c progress_status "Requires resync"
 	lines=$(wc -l <"$TMP/src.log")
