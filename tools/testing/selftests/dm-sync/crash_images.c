@@ -564,7 +564,8 @@ static bool verify(struct point *p, const char *image, char *cut)
 	if (cut)
 		walk_transfer(cut, false);
 	take_down();
-	check_devices(p, image, !restoring && !using);
+	/* A restore may have ended before it was looked at. */
+	check_devices(p, image, !restoring && !model.restoring && !using);
 	return true;
 }
 
