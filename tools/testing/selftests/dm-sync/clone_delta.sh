@@ -194,7 +194,7 @@ t_the_tool_makes_one()
 
 t_the_image_under_writers_with_a_slow_replica()
 {
-	begin rate:1048576 priority:high
+	begin rate:131072 priority:high
 	slow_replica 300
 	count
 	writers src "$C" --threads 8 --max-bytes 256k
