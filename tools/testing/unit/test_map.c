@@ -245,7 +245,8 @@ static void test_owing(void)
 #define OTHER	((BLOCKS - 1) * (u64)BITS)	/* first region of the second group */
 #define T_WRITES BLOCKS			/* before the first write of U */
 
-enum { HOST = 5, NOBODY, IN_BARRIER_1, IN_BARRIER_2 };	/* regions of a block, by who had them copied */
+/* Regions of a block, by who had them copied, or when. */
+enum { HOST = 5, NOBODY, IN_BARRIER_1, IN_BARRIER_2 };
 
 struct wide {
 	struct dm_sync_meta meta;
@@ -280,6 +281,8 @@ static int wide_barrier(void *context)
 	w->barriers++;
 	host_writes(w, OTHER + (w->barriers == 1 ? IN_BARRIER_1 : IN_BARRIER_2));
 	r = w->forgets ? 0 : dm_sync_map_commit(w->written, false, NULL, NULL);
+	/* The image of U has lost it, and that of T, on disk by now, has not got it. */
+	host_writes(w, OTHER + NOBODY);
 	return r ?: w->barriers == w->fails ? -EIO : 0;
 }
 
@@ -323,7 +326,7 @@ static struct dm_sync_map *on_disk(struct dm_sync_meta *meta, u16 type, u32 firs
 	return map;
 }
 
-/* Regions that a host wrote to, of which the disk knows neither that nor that they are the image's. */
+/* How many regions that a host wrote to are neither the image's on disk nor written? */
 static unsigned int wide_wrong(struct wide *w)
 {
 	struct dm_sync_meta meta = w->meta;

@@ -9,7 +9,8 @@
 # one saves to a delta, which is a fourth slice.
 # Then crash_images builds what a power cut would have left and takes the clone up: its
 # replica is, at once and when the copy has ended, what the source was at the point in
-# time, with the writes that its own door acknowledged; the source has lost nothing.
+# time, with the writes that its own door acknowledged; the source has lost nothing. A
+# refresh after that makes both equal: what either side had of its own was remembered.
 #
 # DM_SYNC_CRASH_SECONDS=S: time for the replay (default 60; a part of the points is drawn
 # by chance when they do not fit); 0: all points, however long it takes.
@@ -270,7 +271,7 @@ replay()
 	fi
 }
 
-# The uncopied map is type 9.
+# The uncopied map is type 9, the replica map is type 4.
 t_a_power_cut_at_every_point_leaves_the_clone_what_it_is_to_be()
 {
 	stack
@@ -282,6 +283,7 @@ t_a_power_cut_at_every_point_leaves_the_clone_what_it_is_to_be()
 	unstack
 	replay 80
 	control points "from after its point in time" lose:9
+	control points "replica, refreshed" lose:4
 	control points "replica.*: sector" late
 	control points "source.*older than acknowledged" lie
 }
