@@ -306,14 +306,23 @@ t_only_the_flush_of_the_probe_fails()
 	holds "$D" image
 }
 
-# Those that end beside it do not hide that one does not.
-t_a_write_of_whole_regions_that_hangs_does_not_stop_the_source()
+# goes_through WHAT FIRST: a write to the source is over in time
+goes_through()
+{
+	in_background src dmsio fill "$C" --sectors "$2:8"
+	wait_exit "$(cat "$TMP/src.pid")" 100 || fail "$1: a write to the source failed: $(states c)"
+}
+
+# Those that end beside it do not hide that one does not: who waits for its region is told
+# in time, and then the source's host can do without the image.
+t_a_write_of_a_whole_region_hangs_beside_others_that_do_not()
 {
 	begin rate:1
 	at=$((100 * REGION))
 	slice g "$D1" $REGION $((at + 8))
 	swap r "0 $at linear $D1 8" "$at $REGION linear $(dev g) 0" \
 		"$((at + REGION)) $((N - at - REGION)) linear $D1 $((at + REGION + 8))"
+	# Copied once, then written again and again; nobody flushes.
 	writers own "$D" --sectors $((20 * REGION + 8)):64 --bytes 4k --threads 1 --pause 5000 \
 		--flush-every 0 --seq "$OWN_SEQ"
 	m=$(f c metadata_writes)
@@ -322,18 +331,27 @@ t_a_write_of_whole_regions_that_hangs_does_not_stop_the_source()
 	# Its mark is durable: it goes to the replica.
 	until_true 20 _field_at_least "$(sysdir c)/metadata_writes" $((m + 1)) ||
 		fail "the write of a whole region is not under way"
-	timeout $((100 * ${DM_SYNC_PATIENCE:-1})) dmsio fill "$C" --sectors $((at + 16)):8 \
-		>/dev/null || fail "a write to the source hangs with the replica: $(states c)"
-	broken "$WRITE" "Requires resync"
+	in_background part dmsio fill "$D" --sectors $((at + 16)):8 --seq $OWN_SEQ
+	wait_state c Broken 100
+	equal "reason" "$(f c reason)" "$WRITE"
+	! wait_exit "$(cat "$TMP/part.pid")" || fail "it waited for a copy that was never made"
+	goes_through "elsewhere" $((60 * REGION))
+	wait_field c progress_status "Requires resync"
+	goes_through "to that region" $((at + 16))
 	dmsetup resume "${P}g"
 	wait_exit "$(cat "$TMP/whole.pid")" || :
 	kill "$(cat "$TMP/own.pid")" 2>/dev/null || :
 	wait_exit "$(cat "$TMP/own.pid")" || :
 	heal r
 	fast
-	op resync
+	until_true 30 _resyncs || fail "no new image: $(states c)"
 	synced c
 	same "$S" "$R"
+}
+
+_resyncs()
+{
+	[ "$(message c resync)" = 0 ]
 }
 
 t_the_replica_can_only_be_read()
@@ -494,7 +512,7 @@ run_tests t_the_replica_dies_and_comes_back t_manual_recovery_waits_for_resume \
 	t_a_flush_that_the_replica_fails_is_told t_a_flush_of_the_copy_that_fails_is_told \
 	t_flushes_under_way_are_told_of_what_another_one_lost \
 	t_only_the_flush_of_the_probe_fails \
-	t_a_write_of_whole_regions_that_hangs_does_not_stop_the_source \
+	t_a_write_of_a_whole_region_hangs_beside_others_that_do_not \
 	t_the_replica_can_only_be_read t_the_replica_of_a_finished_clone_dies \
 	t_the_replica_dies_in_a_restore t_bad_sectors_of_the_source t_writes_to_the_source_fail \
 	t_the_metadata_device_fails

@@ -633,10 +633,11 @@ static void try_point(struct point *p)
 	walk_transfer(walk.image, true);
 	if (!verify(p, walk.image, use ? cut : NULL) || p->failed)
 		return;
-	if (must_refresh(draw))
-		check_refresh(p);
-	if (!use)
+	if (!use) {
+		if (must_refresh(draw))
+			check_refresh(p);
 		return;
+	}
 	check_return(p);
 	if (p->failed)
 		return;
