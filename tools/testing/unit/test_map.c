@@ -237,6 +237,219 @@ static void test_owing(void)
 }
 
 /*----------------------------------------------------------------
+ * Owing, over two groups of images and on a disk
+ *--------------------------------------------------------------*/
+
+#define BLOCKS	9u			/* of U: a group of eight, and another */
+#define WIDE	(BLOCKS * (u64)BITS)
+#define OTHER	((BLOCKS - 1) * (u64)BITS)	/* first region of the second group */
+#define T_WRITES BLOCKS			/* before the first write of U */
+
+/* Regions of a block, by who had them copied, or when. */
+enum { HOST = 5, NOBODY, IN_BARRIER_1, IN_BARRIER_2 };
+
+struct wide {
+	struct dm_sync_meta meta;
+	struct dm_sync_map *uncopied, *written;
+	u64 issued[2 * BLOCKS];		/* regions that hosts wrote to */
+	unsigned int nr_issued;
+	int barriers, fails;		/* so many, and this one fails */
+	bool forgets;			/* a control: T is not made durable */
+};
+
+/* To part of a region, and at once if it may: dm-sync-clone-owe.h. */
+static u8 host_writes(struct wide *w, u64 region)
+{
+	u8 found = dm_sync_clone_claim_one(w->uncopied, w->written, region);
+
+	if (found == DM_SYNC_CLONE_UNCOPIED) {
+		dm_sync_map_clear(w->uncopied, region);
+		found = dm_sync_clone_claim_one(w->uncopied, w->written, region);
+	}
+	if (found == DM_SYNC_CLONE_OWED)
+		w->issued[w->nr_issued++] = region;
+	return found;
+}
+
+static int wide_barrier(void *context)
+{
+	struct wide *w = context;
+	int r;
+
+	if (w->meta.bdev->cut)
+		return -EIO;
+	w->barriers++;
+	host_writes(w, OTHER + (w->barriers == 1 ? IN_BARRIER_1 : IN_BARRIER_2));
+	r = w->forgets ? 0 : dm_sync_map_commit(w->written, false, NULL, NULL);
+	/* The image of U has lost it, and that of T, on disk by now, has not got it. */
+	host_writes(w, OTHER + NOBODY);
+	return r ?: w->barriers == w->fails ? -EIO : 0;
+}
+
+static int wide_commit(struct wide *w)
+{
+	w->barriers = 0;
+	return dm_sync_map_commit(w->uncopied, true, wide_barrier, w);
+}
+
+/* In every block a region was copied for a host, and one for nobody. */
+static void wide_begin(struct wide *w)
+{
+	memset(w, 0, sizeof(*w));
+	memcpy(w->meta.uuid, ours, 16);
+	w->meta.bdev = disk_create(DISK_UNITS);
+	w->uncopied = dm_sync_map_create(&w->meta, DM_SYNC_BLOCK_UNCOPIED_MAP, 1, 3, WIDE);
+	w->written = dm_sync_map_create(&w->meta, DM_SYNC_BLOCK_REPLICA_MAP, 1 + BLOCKS, 3, WIDE);
+	dm_sync_map_keep_disk(w->uncopied);
+	dm_sync_map_format(w->uncopied, true);
+	dm_sync_map_format(w->written, false);
+	for (u64 first = 0; first < WIDE; first += BITS) {
+		host_writes(w, first + HOST);
+		dm_sync_map_clear(w->uncopied, first + NOBODY);
+	}
+}
+
+static void wide_end(struct wide *w)
+{
+	dm_sync_map_destroy(w->uncopied);
+	dm_sync_map_destroy(w->written);
+	disk_destroy(w->meta.bdev);
+}
+
+static struct dm_sync_map *on_disk(struct dm_sync_meta *meta, u16 type, u32 first_nr)
+{
+	struct dm_sync_map *map = dm_sync_map_create(meta, type, first_nr, 3, WIDE);
+	u64 lost;
+	int r = dm_sync_map_load(map, false, &lost);
+
+	expect(!r && !lost, "load: %d, %llu lost", r, lost);
+	return map;
+}
+
+/* How many regions that a host wrote to are neither the image's on disk nor written? */
+static unsigned int wide_wrong(struct wide *w)
+{
+	struct dm_sync_meta meta = w->meta;
+	struct dm_sync_map *uncopied, *written;
+	unsigned int wrong = 0;
+
+	meta.bdev = disk_after_cut(w->meta.bdev);
+	uncopied = on_disk(&meta, DM_SYNC_BLOCK_UNCOPIED_MAP, 1);
+	written = on_disk(&meta, DM_SYNC_BLOCK_REPLICA_MAP, 1 + BLOCKS);
+	for (unsigned int i = 0; i < w->nr_issued; i++)
+		wrong += !dm_sync_map_test(uncopied, w->issued[i]) &&
+			 !dm_sync_map_test(written, w->issued[i]);
+	dm_sync_map_destroy(uncopied);
+	dm_sync_map_destroy(written);
+	disk_destroy(meta.bdev);
+	disk_in_use = w->meta.bdev;
+	return wrong;
+}
+
+static bool all_look(struct wide *w, u64 from, u64 to, enum dm_sync_map_look look)
+{
+	for (u64 first = from; first < to; first += BITS)
+		if (dm_sync_map_look(w->uncopied, first + HOST) != look)
+			return false;
+	return true;
+}
+
+static void test_owing_groups(void)
+{
+	struct wide w;
+
+	wide_begin(&w);
+	eq(wide_commit(&w), 0, "marks taken away in nine blocks");
+	eq(w.barriers, 2, "by two barriers");
+	eq(w.nr_issued, BLOCKS + 2, "hosts wrote in both of them, too");
+	ok(all_look(&w, 0, WIDE, DM_SYNC_MAP_CLEAR), "the disk knows of all that was copied before");
+	eq(dm_sync_map_look(w.uncopied, OTHER + IN_BARRIER_1), DM_SYNC_MAP_CLEAR,
+	   "of what was claimed in the first barrier the second group knows");
+	ok(dm_sync_map_is_durable(w.written, OTHER + IN_BARRIER_1, OTHER + IN_BARRIER_1),
+	   "and so does T");
+	eq(dm_sync_map_look(w.uncopied, OTHER + IN_BARRIER_2), DM_SYNC_MAP_CLEARING,
+	   "not of what was claimed in its own, when its image had been made");
+	eq(wide_wrong(&w), 0, "T is there wherever U is not");
+	wide_end(&w);
+}
+
+static void test_owing_failures(void)
+{
+	struct wide w;
+
+	wide_begin(&w);
+	w.meta.bdev->fail_at = w.meta.bdev->writes + BLOCKS;
+	eq(wide_commit(&w), -EIO, "a block of T cannot be written");
+	ok(all_look(&w, 0, WIDE, DM_SYNC_MAP_CLEARING), "and none of U is");
+	eq(host_writes(&w, HOST), DM_SYNC_CLONE_OWED, "the next write may go all the same");
+	eq(wide_wrong(&w), 0, "as U is on disk");
+	eq(wide_commit(&w), 0, "the next commit makes up for it");
+	ok(all_look(&w, 0, WIDE, DM_SYNC_MAP_CLEAR) && !wide_wrong(&w), "T first");
+	wide_end(&w);
+
+	wide_begin(&w);
+	w.meta.bdev->fail_at = w.meta.bdev->writes + T_WRITES + 1;
+	w.meta.bdev->effect = FAIL_ALL;
+	eq(wide_commit(&w), -EIO, "a block of U gets to the disk, and reports an error");
+	eq(dm_sync_map_look(w.uncopied, HOST), DM_SYNC_MAP_CLEARING, "nobody knows of that");
+	eq(wide_wrong(&w), 0, "T was there before");
+	dm_sync_map_revert_clears(w.uncopied);
+	eq(host_writes(&w, NOBODY), DM_SYNC_CLONE_UNCOPIED | DM_SYNC_CLONE_UNSETTLED,
+	   "reverted, the marks of that block protect nothing");
+	eq(wide_wrong(&w), 0, "so no write went by them");
+	w.issued[w.nr_issued++] = NOBODY;
+	eq(wide_wrong(&w), 1, "it would have been one that nobody finds");
+	w.nr_issued--;
+	eq(wide_commit(&w), 0, "when they are on disk");
+	eq(host_writes(&w, HOST), DM_SYNC_CLONE_OWED, "they do");
+	eq(wide_wrong(&w), 0, "a host may write there again");
+	wide_end(&w);
+
+	wide_begin(&w);
+	w.fails = 2;
+	eq(wide_commit(&w), -EIO, "the barrier of the second group fails");
+	ok(all_look(&w, 0, OTHER, DM_SYNC_MAP_CLEAR), "the first one is durable");
+	ok(all_look(&w, OTHER, WIDE, DM_SYNC_MAP_CLEARING), "the second is not");
+	eq(dm_sync_map_look(w.uncopied, OTHER + IN_BARRIER_1), DM_SYNC_MAP_CLEARING,
+	   "nor what was claimed while the first was on its way");
+	eq(wide_wrong(&w), 0, "T is there wherever U is not");
+	dm_sync_map_revert_clears(w.uncopied);
+	ok(all_look(&w, 0, OTHER, DM_SYNC_MAP_CLEAR), "what is durable stays");
+	ok(all_look(&w, OTHER, WIDE, DM_SYNC_MAP_MARKING), "the rest is copied again");
+	wide_end(&w);
+}
+
+static unsigned int wide_cut(unsigned int cut, unsigned int seed, bool forgets)
+{
+	unsigned int wrong;
+	struct wide w;
+
+	srand(seed);
+	wide_begin(&w);
+	w.forgets = forgets;
+	w.meta.bdev->cut_at = w.meta.bdev->writes + cut;
+	w.meta.bdev->cut_mask = rand();
+	if (!wide_commit(&w))
+		wide_commit(&w);
+	wrong = wide_wrong(&w);
+	wide_end(&w);
+	return wrong;
+}
+
+static void test_owing_crashes(void)
+{
+	unsigned int cut, seed, wrong = 0;
+
+	for (cut = 1; cut <= 2 * BLOCKS + 6; cut++)
+		for (seed = 0; seed < 8; seed++)
+			expect(!wide_cut(cut, seed, false), "cut %u seed %u", cut, seed);
+	point("power cut at each write of T and U: T is there wherever U is not");
+	for (cut = 1; cut <= 2 * BLOCKS; cut++)
+		wrong += wide_cut(cut, cut, true);
+	ok(wrong, "were T not made durable first, it would be found");
+}
+
+/*----------------------------------------------------------------
  * Load
  *--------------------------------------------------------------*/
 
@@ -506,6 +719,9 @@ int main(void)
 	test_or();
 	test_disk();
 	test_owing();
+	test_owing_groups();
+	test_owing_failures();
+	test_owing_crashes();
 	test_load();
 	test_commit();
 	test_crashes();

@@ -142,6 +142,218 @@ t_out_of_a_lost_image()
 	nothing_lost "$C" src
 }
 
+# forgets FIRST COUNT: the replica has lost what own_parts put there, and the copies
+forgets()
+{
+	_at=$1
+	while [ "$_at" -lt $(($1 + 2 * $2)) ]; do
+		dmsio fill "$D1" --sectors $((_at * REGION + 8)):$REGION --seq 1 >/dev/null
+		_at=$((_at + 2))
+	done
+}
+
+# goes_on: healed, it is copied from where it was
+goes_on()
+{
+	heal r
+	until_true 30 _copies || fail "it does not go on: $(states c)"
+}
+
+_copies()
+{
+	[ "$(f c door_access)" = read-write ]
+}
+
+# flushes_again: one more flush may tell, and no other
+flushes_again()
+{
+	sync "$D" 2>/dev/null || sync "$D" || fail "flushes fail for ever: $(states c)"
+	sync "$D" || fail "flushes fail now and then: $(states c)"
+}
+
+# What hosts wrote and nobody knows of: lost, told, and the image's again, or still there.
+t_a_flush_that_the_replica_fails_is_told()
+{
+	begin rate:1
+	own_parts 20 6 $OWN_SEQ
+	no_flush r
+	! sync "$D" 2>/dev/null || fail "the replica failed a flush, and a host was told that it did not"
+	broken "$FLUSH"
+	forgets 20 6
+	goes_on
+	io verify "$D" --sectors "$((20 * REGION)):$((12 * REGION))" --max-seq "$OWN_LAST"
+	flushes_again
+	own_parts 20 6 $((OWN_SEQ + 1))
+	sync "$D" || fail "the same again cannot be flushed"
+	fast
+	wait_state c Skewed
+	io verify "$R" --max-seq "$OWN_LAST"
+	same "$D" "$R"
+	holds "$S" image
+	for at in 20 30; do
+		! dmsio verify "$R" --sectors $((at * REGION + 16)):8 --max-seq "$OWN_SEQ" \
+			>/dev/null || fail "what was flushed at last is not there"
+	done
+}
+
+# Nobody owes anything, but the replica's cache has what hosts wrote: whose flush it is that
+# loses it does not matter. Flushes and writes with FUA tell of it, each once.
+t_a_flush_of_the_copy_that_fails_is_told()
+{
+	begin rate:1
+	own_parts 20 2 $OWN_SEQ
+	sync "$D"
+	own_parts 20 2 $((OWN_SEQ + 1))
+	no_flush r
+	fast
+	broken "$FLUSH"
+	heal r
+	wait_state c Skewed
+	! sync "$D" 2>/dev/null || fail "no flush tells of what was lost"
+	sync "$D" || fail "it is told twice"
+	set -- --ops 1 --threads 1 --bytes 4k --sectors "$((40 * REGION)):8" --fua --seq $((OWN_SEQ + 2))
+	! dmsio write "$D" "$@" >/dev/null 2>&1 || fail "no write with FUA tells of what was lost"
+	io write "$D" "$@"
+	sync "$D"
+	fresh
+	# One that a write of the source asks for costs the image; what was lost was of that one.
+	begin rate:1
+	own_parts 20 2 $OWN_SEQ
+	no_flush r
+	io fill "$C" --sectors $((60 * REGION)):8
+	broken "$FLUSH" "Requires resync"
+	! sync "$D" 2>/dev/null || fail "an image that is lost was flushed"
+	heal r
+	fast
+	op resync
+	synced c
+	sync "$D" || fail "what an image lost is told of the next"
+	io write "$D" "$@"
+	fresh
+}
+
+# in_background NAME COMMAND...: NAME.pid, and its errors are nobody's
+in_background()
+{
+	_who=$1
+	shift
+	"$@" >/dev/null 2>&1 &
+	echo $! >"$TMP/$_who.pid"
+	echo $! >>"$BASE/pids"
+}
+
+_in_flight()
+{
+	read -r _reads _writes <"/sys/block/$(kname "$D")/inflight"
+	[ $((_reads + _writes)) -ge "$1" ]
+}
+
+# Four flushes are with the replica, which keeps them; a fifth is one of ours, and is taken
+# for failed when it did not come back in time. Then the four come back, as if all were well.
+t_flushes_under_way_are_told_of_what_another_one_lost()
+{
+	begin rate:1
+	slice g "$D2" 8 "$META_N"
+	flushes_to r "linear $(dev g) 0"
+	own_parts 20 2 $OWN_SEQ
+	sync "$D"
+	own_parts 20 2 $((OWN_SEQ + 1))
+	dmsetup suspend --noflush --nolockfs "${P}g"
+	for who in a b c d; do
+		in_background $who sync "$D"
+	done
+	until_true 20 _in_flight 4 || fail "they are not under way: $(cat /sys/block/"$(kname "$D")"/inflight)"
+	own_parts 60 1 $OWN_SEQ
+	in_background e sync "$D"
+	wait_state c Broken 90
+	equal "reason" "$(f c reason)" "$FLUSH"
+	dmsetup resume "${P}g"
+	for who in a b c d e; do
+		! wait_exit "$(cat "$TMP/$who.pid")" || fail "flush $who was not told"
+	done
+	goes_on
+	flushes_again
+	fast
+	wait_state c Skewed
+	same "$D" "$R"
+}
+
+_flushed_since()
+{
+	[ "$(disk_stat "$D1" flushes)" -gt "$1" ]
+}
+
+# It takes writes again and loses what it took before: what is not known to be durable is
+# copied once more.
+t_only_the_flush_of_the_probe_fails()
+{
+	[ -n "$(disk_stat "$D1" flushes)" ] || skip "this kernel does not count flushes"
+	grep -q 'write back' "/sys/block/$(kname "$D1")/queue/write_cache" ||
+		skip "the disks have no write cache"
+	begin rate:524288 priority:high
+	reaches percent_synced 20
+	dead r
+	broken "$WRITE"
+	no_flush r
+	flushes=$(disk_stat "$D1" flushes)
+	until_true 60 _flushed_since "$flushes" || fail "nobody tries"
+	fields c copy_state=Broken
+	dmsio fill "$D1" --sectors "8:$N" --seq 1 >/dev/null
+	heal r
+	fast
+	synced c
+	holds "$R" image
+	holds "$D" image
+}
+
+# goes_through WHAT FIRST: a write to the source is over in time
+goes_through()
+{
+	in_background src dmsio fill "$C" --sectors "$2:8"
+	wait_exit "$(cat "$TMP/src.pid")" 100 || fail "$1: a write to the source failed: $(states c)"
+}
+
+# Those that end beside it do not hide that one does not: who waits for its region is told
+# in time, and then the source's host can do without the image.
+t_a_write_of_a_whole_region_hangs_beside_others_that_do_not()
+{
+	begin rate:1
+	at=$((100 * REGION))
+	slice g "$D1" $REGION $((at + 8))
+	swap r "0 $at linear $D1 8" "$at $REGION linear $(dev g) 0" \
+		"$((at + REGION)) $((N - at - REGION)) linear $D1 $((at + REGION + 8))"
+	# Copied once, then written again and again; nobody flushes.
+	writers own "$D" --sectors $((20 * REGION + 8)):64 --bytes 4k --threads 1 --pause 5000 \
+		--flush-every 0 --seq "$OWN_SEQ"
+	m=$(f c metadata_writes)
+	dmsetup suspend --noflush --nolockfs "${P}g"
+	in_background whole dmsio fill "$D" --sectors $at:$REGION --seq $OWN_SEQ
+	# Its mark is durable: it goes to the replica.
+	until_true 20 _field_at_least "$(sysdir c)/metadata_writes" $((m + 1)) ||
+		fail "the write of a whole region is not under way"
+	in_background part dmsio fill "$D" --sectors $((at + 16)):8 --seq $OWN_SEQ
+	wait_state c Broken 100
+	equal "reason" "$(f c reason)" "$WRITE"
+	! wait_exit "$(cat "$TMP/part.pid")" || fail "it waited for a copy that was never made"
+	goes_through "elsewhere" $((60 * REGION))
+	wait_field c progress_status "Requires resync"
+	goes_through "to that region" $((at + 16))
+	dmsetup resume "${P}g"
+	wait_exit "$(cat "$TMP/whole.pid")" || :
+	kill "$(cat "$TMP/own.pid")" 2>/dev/null || :
+	wait_exit "$(cat "$TMP/own.pid")" || :
+	heal r
+	fast
+	until_true 30 _resyncs || fail "no new image: $(states c)"
+	synced c
+	same "$S" "$R"
+}
+
+_resyncs()
+{
+	[ "$(message c resync)" = 0 ]
+}
+
 t_the_replica_can_only_be_read()
 {
 	begin $SLOW
@@ -297,6 +509,10 @@ t_the_metadata_device_fails()
 
 run_tests t_the_replica_dies_and_comes_back t_manual_recovery_waits_for_resume \
 	t_the_replica_dies_under_writers t_out_of_a_lost_image \
+	t_a_flush_that_the_replica_fails_is_told t_a_flush_of_the_copy_that_fails_is_told \
+	t_flushes_under_way_are_told_of_what_another_one_lost \
+	t_only_the_flush_of_the_probe_fails \
+	t_a_write_of_a_whole_region_hangs_beside_others_that_do_not \
 	t_the_replica_can_only_be_read t_the_replica_of_a_finished_clone_dies \
 	t_the_replica_dies_in_a_restore t_bad_sectors_of_the_source t_writes_to_the_source_fail \
 	t_the_metadata_device_fails

@@ -264,6 +264,95 @@ t_a_flush_reaches_its_side()
 	at_least "flushes of the replica" $(($(disk_stat "$D1" flushes) - fr)) 1
 }
 
+# without_caches DISK...: none of them has a write cache, until the test ends
+without_caches()
+{
+	_caches=
+	for _x; do
+		_cache=/sys/block/$(kname "$_x")/queue/write_cache
+		grep -q 'write back' "$_cache" || continue
+		_caches="$_caches $_cache"
+	done
+	trap 'for _x in $_caches; do echo "write back" >"$_x"; done' EXIT
+	for _x in $_caches; do
+		echo "write through" >"$_x" || skip "the write cache cannot be taken away"
+	done
+}
+
+# A disk that needs no flush gets none; what hosts wrote to the replica needs one to be found.
+t_a_door_over_disks_without_a_cache_has_one()
+{
+	without_caches "$D0" "$D1"
+	begin rate:1
+	reaches done_bytes 1
+	grep -q 'write back' "/sys/block/$(kname "$D")/queue/write_cache" ||
+		fail "the replica door says that it needs no flush"
+	own_parts 20 4 $OWN_SEQ
+	m=$(f c metadata_writes)
+	sync "$D"
+	at_least "metadata written by a flush" $(($(f c metadata_writes) - m)) 1
+	m=$(f c metadata_writes)
+	sync "$D"
+	equal "metadata written by the next one" $(($(f c metadata_writes) - m)) 0
+}
+
+# lazily WHAT FLUSHES BLOCKS: since take_lazy, so many flushes of the replica, and up to so
+# many blocks of metadata
+lazily()
+{
+	equal "$1: flushes of the replica" $(($(disk_stat "$D1" flushes) - fr)) "$2"
+	at_most "$1: blocks of metadata" $(($(f c metadata_writes) - m)) "$3"
+	at_most "$1: sectors of metadata" $(($(disk_stat "$D2" write_sectors) - ms)) $((8 * $3))
+	equal "$1: flushes of the source" $(($(disk_stat "$D0" flushes) - fs)) 0
+}
+
+take_lazy()
+{
+	take_flushes
+	m=$(f c metadata_writes) ms=$(disk_stat "$D2" write_sectors)
+}
+
+# One map block each of U and T knows of all these regions.
+t_first_writes_to_the_replica_cost_nothing_until_they_are_flushed()
+{
+	[ -n "$(disk_stat "$D0" flushes)" ] || skip "this kernel does not count flushes"
+	grep -q 'write back' "/sys/block/$(kname "$D1")/queue/write_cache" ||
+		skip "the disks have no write cache"
+	begin rate:1
+	reaches done_bytes 1
+	take_lazy
+	own_parts 20 10 $OWN_SEQ
+	fields c replica_changed=10
+	lazily "first writes" 0 0
+	sync "$D"
+	lazily "their flush" 1 2
+	at_least "blocks that it wrote" $(($(f c metadata_writes) - m)) 2
+	# From then on it is the replica's own: as of any disk.
+	take_lazy
+	own_parts 20 10 $((OWN_SEQ + 1))
+	sync "$D"
+	lazily "overwrites and a flush" 1 0
+	# Where it is copied and the disk does not know it, more writes are as lazy.
+	take_lazy
+	own_parts 60 10 $OWN_SEQ
+	own_parts 60 10 $((OWN_SEQ + 1))
+	lazily "writes to what was copied" 0 0
+	sync "$D"
+	lazily "their flush" 1 2
+	# With FUA a write waits for itself.
+	take_lazy
+	dmsio write "$D" --ops 1 --threads 1 --bytes 4k --sectors $((100 * REGION + 16)):8 --fua \
+		>/dev/null
+	at_least "metadata for FUA" $(($(f c metadata_writes) - m)) 2
+	fast
+	wait_state c Skewed
+	for at in 20 38 60 78; do
+		io verify "$D" --sectors $((at * REGION + 16)):8 --max-seq $((OWN_SEQ + 1))
+		! dmsio verify "$D" --sectors $((at * REGION + 16)):8 --max-seq "$IMAGE_SEQ" \
+			>/dev/null || fail "what was written to region $at is lost"
+	done
+}
+
 t_a_file_system_on_top()
 {
 	command -v mkfs.ext4 >/dev/null || skip "no mkfs.ext4"
@@ -443,5 +532,7 @@ t_a_storm_of_operations()
 run_tests t_writers_at_both_doors_while_it_copies t_both_sides_of_one_region \
 	t_several_readers_see_the_same_while_writers_go_on t_shapes_from_one_sector_to_4_MiB \
 	t_buffered_and_unaligned_in_memory t_discard_and_write_zeroes t_overlapping_writers \
-	t_a_flush_reaches_its_side t_a_file_system_on_top t_an_idle_clone_does_no_io \
+	t_a_flush_reaches_its_side t_a_door_over_disks_without_a_cache_has_one \
+	t_first_writes_to_the_replica_cost_nothing_until_they_are_flushed \
+	t_a_file_system_on_top t_an_idle_clone_does_no_io \
 	t_a_copy_that_hosts_finish_is_finished_at_once t_a_storm_of_operations

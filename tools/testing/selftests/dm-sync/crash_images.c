@@ -22,6 +22,10 @@
  *	acknowledged; a restore that was under way is complete; without one, recovery has
  *	not changed a byte of it
  *
+ * At some of the points a clone that has its image is refreshed in the end: the source is
+ * written, "resync", and when that is over source and replica are equal. So whatever
+ * hosts have written to the replica was still known to be theirs.
+ *
  * At some of the points the set is used then: the source is written, at once, and the
  * images must not have changed; that is a second power cut, at that moment, whose
  * remains are checked in the same way; and after an orderly end it comes back as it was.
@@ -49,7 +53,7 @@ static struct {
 	const char *options;
 	char *after, *read;
 	char before[64];		/* states of all images at the end */
-	unsigned int refused, used, again, restored, dropped, gone;
+	unsigned int refused, used, again, refreshed, restored, dropped, gone;
 } o = { .replica.name = "dmst-cw-replica", .options = "" };
 
 static char *at(char *image, const struct slice *s)
@@ -458,7 +462,7 @@ static bool has_room(void)
 }
 
 /* Writes of a host, all over the source. */
-static void use(struct point *p)
+static void write_source(struct point *p)
 {
 	char *buf = must_alloc(USE_SECTORS * SECTOR), path[32];
 	struct timespec t;
@@ -484,6 +488,11 @@ static void use(struct point *p)
 		finding(p, "the source cannot be flushed: %s", strerror(errno));
 	close(fd);
 	free(buf);
+}
+
+static void use(struct point *p)
+{
+	write_source(p);
 	o.used++;
 	check_all(p);
 }
@@ -537,6 +546,51 @@ static void check_return(struct point *p)
 		finding(p, "it was removed as %s and came back as %s", was, o.before);
 }
 
+/* Where two slices of an image differ; -1: nowhere. */
+static int64_t first_difference(char *image, const struct slice *a, const struct slice *b)
+{
+	uint64_t i;
+
+	for (i = 0; i < model.sectors; i++)
+		if (memcmp(at(image, a) + i * SECTOR, at(image, b) + i * SECTOR, SECTOR))
+			return i;
+	return -1;
+}
+
+/* A new point in time: what differs is known, whoever wrote it and before whatever cut. */
+static void check_refresh(struct point *p)
+{
+	int64_t lba;
+	int r;
+
+	if (!take_up(p))
+		return;
+	o.refreshed++;
+	write_source(p);
+	r = wait_settled(p) ? dm_message(SET, "resync") : -ETIME;
+	if (r)
+		finding(p, "%s, and a resync is refused: %s", o.before, strerror(-r));
+	else
+		wait_settled(p);
+	take_down();
+	if (p->failed)
+		return;
+	walk_transfer(o.after, false);
+	lba = first_difference(o.after, &walk.source, &o.replica);
+	if (lba >= 0)
+		finding(p, "replica, refreshed, from %s: sector %lld is not the source's",
+			o.before, (long long)lba);
+}
+
+/* At a part of the points, and at all where this is what must be found. */
+static bool must_refresh(unsigned int draw)
+{
+	bool control = walk.control == LOSE && walk.lose == META_REPLICA;
+
+	return (control || draw == 1) && o.clone && !o.temporary &&
+	       replica_kept(o.before) && strcmp(o.before, "passthrough");
+}
+
 /* @image is on the work device; @cut: filled with what a second cut leaves. */
 static bool verify(struct point *p, const char *image, char *cut)
 {
@@ -572,13 +626,19 @@ static bool verify(struct point *p, const char *image, char *cut)
 static void try_point(struct point *p)
 {
 	static char *cut;
-	bool use = chance(&walk.chance) % 4 == 0 && walk.created;
+	unsigned int draw = chance(&walk.chance) % 4;
+	bool use = draw == 0 && walk.created;
 
 	if (!cut)
 		cut = must_alloc(walk.sectors * SECTOR);
 	walk_transfer(walk.image, true);
-	if (!verify(p, walk.image, use ? cut : NULL) || p->failed || !use)
+	if (!verify(p, walk.image, use ? cut : NULL) || p->failed)
 		return;
+	if (!use) {
+		if (must_refresh(draw))
+			check_refresh(p);
+		return;
+	}
 	check_return(p);
 	if (p->failed)
 		return;
@@ -663,7 +723,7 @@ int main(int argc, char **argv)
 	printf("# %zu entries, %u points tried of %u and their torn ones, in %.1f s (%.0f ms each)\n",
 	       walk.log.nr, walk.tried, walk.candidates, took,
 	       walk.tried ? took * 1000 / walk.tried : 0);
-	printf("# used %u, cut again %u, restores taken up %u, dropped %u, deleted %u, refused before creation was complete %u, FAILED %u\n",
-	       o.used, o.again, o.restored, o.dropped, o.gone, o.refused, walk.failed);
+	printf("# used %u, cut again %u, refreshed %u, restores taken up %u, dropped %u, deleted %u, refused before creation was complete %u, FAILED %u\n",
+	       o.used, o.again, o.refreshed, o.restored, o.dropped, o.gone, o.refused, walk.failed);
 	return walk.failed || !walk.tried ? 1 : 0;
 }
