@@ -627,8 +627,28 @@ static void range_granted(struct dm_sync_range *r)
 	queue_work(m->io_wq, &m->ready_work);
 }
 
+/*
+ * A clone's write that has to wait for a copy does not wait for the range first: who
+ * holds it may stand at a replica that does not answer, and only who waits for copies
+ * finds that out (rule Q).
+ */
+static bool clone_waits(struct dm_sync_io *io)
+{
+	struct dm_sync_mirror *m = io->mirror;
+
+	if (!m->is_clone || READ_ONCE(m->passthrough) ||
+	    !dm_sync_clone_must_wait(m, dm_sync_region_of(m, io->sector),
+				     dm_sync_region_of(m, io->sector + io->sectors - 1)))
+		return false;
+	dm_sync_clone_demand(m, bio_of(io));
+	return true;
+}
+
+/* Returns true when the range is held; else the write is taken on elsewhere. */
 static bool write_range(struct dm_sync_io *io)
 {
+	if (clone_waits(io))
+		return false;
 	io->range.start = io->sector;
 	io->range.last = io->sector + io->sectors - 1;
 	io->range.granted = range_granted;

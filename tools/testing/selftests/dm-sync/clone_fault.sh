@@ -331,13 +331,13 @@ t_a_write_of_a_whole_region_hangs_beside_others_that_do_not()
 	# Its mark is durable: it goes to the replica.
 	until_true 20 _field_at_least "$(sysdir c)/metadata_writes" $((m + 1)) ||
 		fail "the write of a whole region is not under way"
-	in_background part dmsio fill "$D" --sectors $((at + 16)):8 --seq $OWN_SEQ
+	in_background part dmsio fill "$D" --sectors $((at + 24)):8 --seq $OWN_SEQ
+	goes_through "to that region" $((at + 16))
 	wait_state c Broken 100
 	equal "reason" "$(f c reason)" "$WRITE"
 	! wait_exit "$(cat "$TMP/part.pid")" || fail "it waited for a copy that was never made"
-	goes_through "elsewhere" $((60 * REGION))
 	wait_field c progress_status "Requires resync"
-	goes_through "to that region" $((at + 16))
+	goes_through "elsewhere" $((60 * REGION))
 	dmsetup resume "${P}g"
 	wait_exit "$(cat "$TMP/whole.pid")" || :
 	kill "$(cat "$TMP/own.pid")" 2>/dev/null || :
