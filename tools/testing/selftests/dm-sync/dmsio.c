@@ -422,6 +422,8 @@ static int ack_flush(_Atomic uint64_t *newest)
 		fflush(acks.ack);
 		pthread_mutex_unlock(&acks.lock);
 	}
+	if (acks.log)			/* for who looks whether there is something */
+		fflush(acks.log);
 	free(list);
 	return error;
 }
