@@ -282,8 +282,10 @@ without_caches()
 # A disk that needs no flush gets none; what hosts wrote to the replica needs one to be found.
 t_a_door_over_disks_without_a_cache_has_one()
 {
-	without_caches "$D0" "$D1"
-	begin rate:1
+	legs
+	without_caches "$D0" "$D1" "$S" "$R"
+	clone rate:1
+	door
 	reaches done_bytes 1
 	grep -q 'write back' "/sys/block/$(kname "$D")/queue/write_cache" ||
 		fail "the replica door says that it needs no flush"
