@@ -234,7 +234,7 @@ put()
 # What the image still needs cannot be copied: it is given up, and the source goes on.
 lost()
 {
-	refreshed 4 ${WITH_DELTA:+65536}
+	refreshed 4 32768
 	load_stop
 	mark failing
 	put r "0 $N error"
