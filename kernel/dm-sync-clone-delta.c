@@ -120,11 +120,13 @@ static bool sweep(struct dm_sync_mirror *m)
  * dm_sync_clone_delta_tidy - give back slots that are of no use any more
  * @m: the clone, or a mirror
  *
+ * Not while it is stopped: then dm_sync_clone_delta_settle() has the table.
+ *
  * Context: the demand work.
  */
 void dm_sync_clone_delta_tidy(struct dm_sync_mirror *m)
 {
-	if (m->delta)
+	if (m->delta && !READ_ONCE(m->clone.stopped))
 		sweep(m);
 }
 
