@@ -77,6 +77,7 @@ machine gone -- sh -c '/run/vm/bin/reboot -f; sleep 60'
 machine silent --silent 5 -- sh -c 'echo one; sleep 600'
 machine total --timeout 9 -- sh -c 'while :; do echo .; sleep 0.5; done'
 machine killed -- sh -c 'kill -9 $$'
+machine boot --append rdinit=/nowhere -- true
 now=$(($(date +%s) / 100))
 wait
 
@@ -98,6 +99,9 @@ has inside '^fua-1$'; result $? "a disk with FUA" inside
 has inside "^$now\$" || has inside "^$((now - 1))\$"; result $? "the clock is right" inside
 status_is panic 120 && has panic 'sysrq triggered crash' && has panic before
 result $? "a panic is seen and shown" panic
+! has panic 'once more'; result $? "it is the command's: no second machine" panic
+status_is boot 120 && has boot 'once more' && [ "$(grep -c 'the kernel complained' "$tmp/boot.out")" = 2 ]
+result $? "a kernel that dies before the command gets one more chance" boot
 status_is warning 120 && has warning 'at nowhere'
 result $? "a warning of the kernel fails a command that succeeded" warning
 status_is gone 121; result $? "a machine that ends without the end mark" gone
