@@ -721,21 +721,28 @@ int dm_sync_clone_commit(struct dm_sync_mirror *m, bool clears)
  * copied from still has what the image needs.  Where the replica is complete U says
  * nothing, and what is on disk of it is older than that.
  *
+ * When the disk does not tell what it has, nothing is called durable until all is
+ * copied anew: so it is when the metadata has failed.
+ *
  * Context: the conductor; may sleep.
  */
 void dm_sync_clone_revert(struct dm_sync_mirror *m)
 {
 	struct dm_sync_clone *cl = &m->clone;
+	int r = 0;
 
 	mutex_lock(&cl->uncopied_lock);
 	if (READ_ONCE(cl->unflushed) &&
 	    (m->redirect || !m->pair.facts.replica_consistent)) {
 		dm_sync_clone_new_pass(m);
-		dm_sync_map_revert_clears(m->uncopied_map);
+		r = dm_sync_map_revert_clears(m->uncopied_map);
 		dm_sync_clone_forfeit(m);
 	}
-	WRITE_ONCE(cl->unflushed, false);
+	if (!r)
+		WRITE_ONCE(cl->unflushed, false);
 	mutex_unlock(&cl->uncopied_lock);
+	if (r && !m->meta_failed)
+		dm_sync_break(m, DM_SYNC_REASON_METADATA_FAILED);
 }
 
 /**

@@ -462,8 +462,11 @@ static int turn_image(struct dm_sync_mirror *m, struct dm_sync_change *c, bool w
 		return r;
 	/* What failed has broken the pair by the time that we return: then it is lost. */
 	WRITE_ONCE(m->clone.image_lost, !m->pair.facts.replica_consistent);
-	if (whole)
+	if (whole) {
 		dm_sync_map_set_all(m->uncopied_map);
+		/* What a flush did not save will be copied. */
+		WRITE_ONCE(m->clone.unflushed, false);
+	}
 	dm_sync_map_or(m->uncopied_map, m->source_map);
 	dm_sync_map_or(m->uncopied_map, m->replica_map);
 	r = dm_sync_clone_commit(m, false);

@@ -79,8 +79,8 @@ static int create_structures(struct dm_sync_mirror *m)
 		m->uncopied_map = dm_sync_map_create(&m->meta, DM_SYNC_BLOCK_UNCOPIED_MAP, nr,
 						     m->super.map_epoch, m->nr_regions);
 		m->copy_map = m->uncopied_map;
-		if (m->uncopied_map && dm_sync_map_keep_disk(m->uncopied_map))
-			return -ENOMEM;
+		if (m->uncopied_map)
+			dm_sync_map_keep_disk(m->uncopied_map);
 	}
 	m->ranges = dm_sync_ranges_create(m->extent_shift);
 	if (m->activity && m->source_map && m->replica_map && m->copy_map && m->ranges)

@@ -22,14 +22,20 @@
  *
  * A map may keep what the disk has beside what memory has (dm_sync_map_keep_disk()).
  * Then it can tell of each region whether its clear is durable, and can take back
- * those that are not: what a flush failed to save is marked again.
+ * those that are not: what a flush failed to save is marked again. A block is kept
+ * from its first clear to the commit after which no clear is pending: without one,
+ * memory has all that the disk has. So the memory that it takes is that of what a
+ * copy touches between two commits. Clears come in any context; when there is no
+ * page for the block, nobody knows what the disk has of it while clears are pending:
+ * then who asks waits for a commit, and who takes clears back reads the disk.
  *
  * A write that failed may have reached the disk all the same (dm-sync-block.c).
  * That is harmless: its image was right when it was made, bits set since are
  * not yet called durable, and the barrier was before it.
  *
  * Locking: map->lock orders all changes; it is taken with interrupts off and
- * held over one block at most. Tests and searches take no lock. load(), format()
+ * held over one block at most. Tests and searches take no lock, questions about the
+ * disk only where clears are pending. load(), format()
  * and commit() are called by one task at a time, the pair's committer.
  */
 #include <linux/bitops.h>
@@ -51,7 +57,8 @@ enum {
  * struct map_block - one block of the map
  * @b: where it lives
  * @buf: the block, 4 KiB; bits behind the header; changed under map->lock
- * @disk: the same as the disk has it, or more bits; or NULL; changed under map->lock
+ * @disk: the same as the disk has it, or more bits; NULL: nobody knows if clears are
+ *	pending, else as @buf; read and changed under map->lock
  * @flags: MAP_*; changed under map->lock by one store, read without
  */
 struct map_block {
@@ -65,6 +72,7 @@ struct map_block {
  * @meta: where it is kept
  * @nr_regions: bits in use
  * @nr_blocks: of @block
+ * @keeps_disk: blocks with clears keep what the disk has
  * @lock: protects bits, flags and the counts; interrupts off; innermost
  * @nr_set: bits set; changed under @lock
  * @sets: blocks with MAP_SET; changed under @lock
@@ -76,6 +84,7 @@ struct dm_sync_map {
 	struct dm_sync_meta *meta;
 	u64 nr_regions;
 	u32 nr_blocks;
+	bool keeps_disk;
 	spinlock_t lock;
 	u64 nr_set;
 	u32 sets, clears;
@@ -108,6 +117,39 @@ static void __set_flags(struct dm_sync_map *map, struct map_block *mb, u8 flags)
 	map->clears += !!(flags & MAP_CLEAR) - !!(old & MAP_CLEAR);
 	WRITE_ONCE(mb->flags, flags);
 }
+
+/*----------------------------------------------------------------
+ * What the disk has.  map->lock is held.
+ *--------------------------------------------------------------*/
+
+/* Before marks are cleared: as long as none is, memory has all that the disk has. */
+static void __keep_disk(struct dm_sync_map *map, struct map_block *mb)
+{
+	if (!map->keeps_disk || mb->disk || mb->flags & (MAP_CLEAR | MAP_CLEAR_WRITE))
+		return;
+	mb->disk = kmalloc(DM_SYNC_BLOCK_SIZE, GFP_NOWAIT | __GFP_NOWARN);
+	if (mb->disk)
+		memcpy(mb->disk, mb->buf, DM_SYNC_BLOCK_SIZE);
+}
+
+static void __disk_has(struct map_block *mb, const void *image)
+{
+	if (mb->disk)
+		memcpy(mb->disk, image, DM_SYNC_BLOCK_SIZE);
+}
+
+/* When no clear is pending any more. */
+static void __forget_disk(struct map_block *mb)
+{
+	if (mb->flags & (MAP_CLEAR | MAP_CLEAR_WRITE))
+		return;
+	kfree(mb->disk);
+	mb->disk = NULL;
+}
+
+/*----------------------------------------------------------------
+ * Life
+ *--------------------------------------------------------------*/
 
 /**
  * dm_sync_map_nr_blocks - dual-home blocks that a map takes
@@ -185,20 +227,11 @@ struct dm_sync_map *dm_sync_map_create(struct dm_sync_meta *meta, u16 type,
  * dm_sync_map_keep_disk - from now on the map knows what the disk has
  * @map: the map, just created
  *
- * Context: process; may sleep.
- * Return: 0 or -ENOMEM; dm_sync_map_destroy() frees in both cases.
+ * Context: process.
  */
-int dm_sync_map_keep_disk(struct dm_sync_map *map)
+void dm_sync_map_keep_disk(struct dm_sync_map *map)
 {
-	u32 i;
-
-	for (i = 0; i < map->nr_blocks; i++) {
-		map->block[i].disk = kzalloc(DM_SYNC_BLOCK_SIZE, GFP_KERNEL | __GFP_NOWARN);
-		if (!map->block[i].disk)
-			return -ENOMEM;
-		cond_resched();
-	}
-	return 0;
+	map->keeps_disk = true;
 }
 
 /**
@@ -227,13 +260,6 @@ void dm_sync_map_destroy(struct dm_sync_map *map)
  * Format and load
  *--------------------------------------------------------------*/
 
-/* map->lock is held */
-static void __disk_has(struct map_block *mb, const void *image)
-{
-	if (mb->disk)
-		memcpy(mb->disk, image, DM_SYNC_BLOCK_SIZE);
-}
-
 /* What is on disk is what is in memory now. Nobody else uses the map yet. */
 static void settle(struct dm_sync_map *map)
 {
@@ -243,7 +269,7 @@ static void settle(struct dm_sync_map *map)
 	spin_lock_irqsave(&map->lock, irq);
 	for (i = 0; i < map->nr_blocks; i++) {
 		__set_flags(map, &map->block[i], 0);
-		__disk_has(&map->block[i], map->block[i].buf);
+		__forget_disk(&map->block[i]);
 	}
 	spin_unlock_irqrestore(&map->lock, irq);
 }
@@ -310,7 +336,6 @@ static bool take_up(struct dm_sync_map *map, u32 i, struct dm_sync_stretch *s,
 	if (bits < DM_SYNC_MAP_BITS)
 		dm_sync_bits_fill(mb->buf, bits, DM_SYNC_MAP_BITS - 1, false);
 	map->nr_set += dm_sync_bits_weight(mb->buf);
-	__disk_has(mb, mb->buf);
 	/* A torn home is written anew, or a clean end would find it damaged. */
 	__set_flags(map, mb, h.check[0] || h.check[1] ? MAP_SET : 0);
 	spin_unlock_irqrestore(&map->lock, irq);
@@ -417,6 +442,24 @@ bool dm_sync_map_set(struct dm_sync_map *map, u64 region)
 	return new;
 }
 
+/* map->lock is held; returns how many marks are left of @before */
+static u32 __clear(struct dm_sync_map *map, struct map_block *mb, u32 from, u32 to, u32 before)
+{
+	u8 flags = mb->flags;
+	u32 after;
+
+	__keep_disk(map, mb);
+	__set_flags(map, mb, flags | MAP_CLEAR);
+	smp_wmb();	/* as in dm_sync_map_clear() */
+	dm_sync_bits_fill(mb->buf, from, to, false);
+	after = dm_sync_bits_weight(mb->buf);
+	if (before == after) {
+		__set_flags(map, mb, flags);
+		__forget_disk(mb);
+	}
+	return after;
+}
+
 static void fill(struct dm_sync_map *map, u64 first, u64 last, bool value)
 {
 	u32 from, to, before, after, i = block_of(first, &from);
@@ -440,15 +483,8 @@ static void fill(struct dm_sync_map *map, u64 first, u64 last, bool value)
 			if (before == after)
 				__set_flags(map, mb, flags);
 		} else {
-			u8 flags = mb->flags;
-
-			__set_flags(map, mb, flags | MAP_CLEAR);
-			smp_wmb();	/* as in dm_sync_map_clear() */
-			dm_sync_bits_fill(mb->buf, from,
-					  i < end ? DM_SYNC_MAP_BITS - 1 : to, false);
-			after = dm_sync_bits_weight(mb->buf);
-			if (before == after)
-				__set_flags(map, mb, flags);
+			after = before ? __clear(map, mb, from, i < end ? DM_SYNC_MAP_BITS - 1 : to,
+						 before) : 0;
 		}
 		map->nr_set += (s64)after - before;
 		spin_unlock_irqrestore(&map->lock, irq);
@@ -499,6 +535,7 @@ void dm_sync_map_clear(struct dm_sync_map *map, u64 region)
 
 	spin_lock_irqsave(&map->lock, irq);
 	if (test_bit_le(bit, block_map(mb))) {
+		__keep_disk(map, mb);
 		__set_flags(map, mb, mb->flags | MAP_CLEAR);
 		/* Whoever sees it clear sees the flag: see dm_sync_map_clears_durable(). */
 		smp_wmb();
@@ -656,6 +693,22 @@ u64 dm_sync_map_count(struct dm_sync_map *map)
  * Durability
  *--------------------------------------------------------------*/
 
+/* Has the disk no mark from bit @from to @size, of a block with clears? */
+static bool disk_is_clear(struct dm_sync_map *map, struct map_block *mb, u32 from, u32 size)
+{
+	unsigned long irq;
+	bool clear;
+
+	spin_lock_irqsave(&map->lock, irq);
+	if (!(mb->flags & (MAP_CLEAR | MAP_CLEAR_WRITE)))
+		clear = true;
+	else	/* A mark set meanwhile may be in an image that is on its way. */
+		clear = mb->disk && !(mb->flags & (MAP_SET | MAP_SET_WRITE)) &&
+			find_next_bit_le(mb->disk + DM_SYNC_BLOCK_HEADER, size, from) >= size;
+	spin_unlock_irqrestore(&map->lock, irq);
+	return clear;
+}
+
 /**
  * dm_sync_map_clears_durable - does the disk know that these are not marked
  * @map: the map
@@ -668,7 +721,7 @@ u64 dm_sync_map_count(struct dm_sync_map *map)
  * May say no although it does, while another mark of the same block was forgotten;
  * of a map that keeps what the disk has, only while another one is being set.
  *
- * Context: any; no lock. The caller has seen that they are not marked.
+ * Context: any. The caller has seen that they are not marked.
  */
 bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last)
 {
@@ -676,18 +729,10 @@ bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last)
 	u32 end = block_of(min(last, map->nr_regions - 1), &to);
 
 	smp_rmb();	/* pairs with smp_wmb() in dm_sync_map_clear() */
-	for (; i <= end; i++, from = 0) {
-		struct map_block *mb = &map->block[i];
-		u32 size = i < end ? DM_SYNC_MAP_BITS : to + 1;
-		u8 flags = READ_ONCE(mb->flags);
-
-		if (!(flags & (MAP_CLEAR | MAP_CLEAR_WRITE)))
-			continue;
-		/* A mark set meanwhile may be in an image that is on its way. */
-		if (!mb->disk || (flags & (MAP_SET | MAP_SET_WRITE)) ||
-		    find_next_bit_le(mb->disk + DM_SYNC_BLOCK_HEADER, size, from) < size)
+	for (; i <= end; i++, from = 0)
+		if (READ_ONCE(map->block[i].flags) & (MAP_CLEAR | MAP_CLEAR_WRITE) &&
+		    !disk_is_clear(map, &map->block[i], from, i < end ? DM_SYNC_MAP_BITS : to + 1))
 			return false;
-	}
 	return true;
 }
 
@@ -722,33 +767,73 @@ enum dm_sync_map_look dm_sync_map_look(struct dm_sync_map *map, u64 region)
 	return disk ? DM_SYNC_MAP_CLEARING : DM_SYNC_MAP_CLEAR;
 }
 
+/* What the disk has of a block of which that is not known; the caller frees it. */
+static void *read_disk(struct dm_sync_map *map, struct map_block *mb)
+{
+	struct dm_sync_stretch *s;
+	struct dm_sync_homes h;
+	void *disk = NULL;
+
+	if (!map->meta->bdev)
+		return NULL;
+	s = dm_sync_stretch_create(1);
+	if (!s)
+		return NULL;
+	dm_sync_stretch_read(map->meta, s, mb->b.nr, 1);
+	dm_sync_block_judge(&h, s->buf[0], s->error[0], s->buf[1], s->error[1],
+			    map->meta->uuid, &mb->b.id, false);
+	/* A home that cannot be read may be the newest. */
+	if (h.home != DM_SYNC_HOME_NONE && !s->error[0] && !s->error[1])
+		disk = kmalloc(DM_SYNC_BLOCK_SIZE, GFP_NOIO | __GFP_NOWARN);
+	if (disk)
+		memcpy(disk, s->buf[h.home], DM_SYNC_BLOCK_SIZE);
+	dm_sync_stretch_destroy(s);
+	return disk;
+}
+
+static int revert_block(struct dm_sync_map *map, struct map_block *mb)
+{
+	unsigned long irq;
+	void *disk = NULL;
+	u32 before;
+
+	/* Nobody but a commit, or we, lets go of one while clears are pending. */
+	if (!READ_ONCE(mb->disk)) {
+		disk = read_disk(map, mb);
+		if (!disk)
+			return -EIO;
+	}
+	spin_lock_irqsave(&map->lock, irq);
+	before = dm_sync_bits_weight(mb->buf);
+	/* Set as well: a write that failed may have taken them from the disk. */
+	__set_flags(map, mb, (mb->flags & ~MAP_CLEAR) | MAP_SET);
+	smp_wmb();	/* as in dm_sync_map_set() */
+	dm_sync_bits_or(mb->buf, mb->disk ?: disk);
+	map->nr_set += dm_sync_bits_weight(mb->buf) - before;
+	__forget_disk(mb);
+	spin_unlock_irqrestore(&map->lock, irq);
+	kfree(disk);
+	return 0;
+}
+
 /**
  * dm_sync_map_revert_clears - mark again what the disk does not know as not marked
  * @map: the map, which keeps what the disk has
  *
  * For when what made the marks unnecessary may not be true: a flush failed.
  *
- * Context: no commit under way; nobody has taken such a clear for durable.
+ * Context: process; no commit under way; nobody has taken such a clear for durable.
+ * Return: 0; -EIO when of a block nobody knows, nor can read, what the disk has.
  */
-void dm_sync_map_revert_clears(struct dm_sync_map *map)
+int dm_sync_map_revert_clears(struct dm_sync_map *map)
 {
-	struct map_block *mb;
-	unsigned long irq;
-	u32 i, before;
+	int r = 0;
+	u32 i;
 
-	for (i = 0; i < map->nr_blocks; i++) {
-		mb = &map->block[i];
-		if (WARN_ON_ONCE(!mb->disk) || !(READ_ONCE(mb->flags) & MAP_CLEAR))
-			continue;
-		spin_lock_irqsave(&map->lock, irq);
-		before = dm_sync_bits_weight(mb->buf);
-		/* Set as well: a write that failed may have taken them from the disk. */
-		__set_flags(map, mb, (mb->flags & ~MAP_CLEAR) | MAP_SET);
-		smp_wmb();	/* as in dm_sync_map_set() */
-		dm_sync_bits_or(mb->buf, mb->disk);
-		map->nr_set += dm_sync_bits_weight(mb->buf) - before;
-		spin_unlock_irqrestore(&map->lock, irq);
-	}
+	for (i = 0; i < map->nr_blocks; i++)
+		if (READ_ONCE(map->block[i].flags) & MAP_CLEAR)
+			r = revert_block(map, &map->block[i]) ?: r;
+	return r;
 }
 
 /**
@@ -851,6 +936,7 @@ static void images_written(struct dm_sync_map *map, struct map_block **group,
 		else
 			__disk_has(mb, map->image[i]);
 		__set_flags(map, mb, flags);
+		__forget_disk(mb);
 		spin_unlock_irqrestore(&map->lock, irq);
 	}
 }

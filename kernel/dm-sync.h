@@ -158,7 +158,7 @@ enum dm_sync_map_look {
 u32 dm_sync_map_nr_blocks(u64 nr_regions);
 struct dm_sync_map *dm_sync_map_create(struct dm_sync_meta *meta, u16 type,
 				       u32 first_nr, u64 epoch, u64 nr_regions);
-int dm_sync_map_keep_disk(struct dm_sync_map *map);
+void dm_sync_map_keep_disk(struct dm_sync_map *map);
 void dm_sync_map_destroy(struct dm_sync_map *map);
 int dm_sync_map_format(struct dm_sync_map *map, bool full);
 int dm_sync_map_load(struct dm_sync_map *map, bool clean, u64 *lost);
@@ -178,7 +178,7 @@ u64 dm_sync_map_count(struct dm_sync_map *map);
 bool dm_sync_map_is_durable(struct dm_sync_map *map, u64 first, u64 last);
 bool dm_sync_map_clears_durable(struct dm_sync_map *map, u64 first, u64 last);
 enum dm_sync_map_look dm_sync_map_look(struct dm_sync_map *map, u64 region);
-void dm_sync_map_revert_clears(struct dm_sync_map *map);
+int dm_sync_map_revert_clears(struct dm_sync_map *map);
 bool dm_sync_map_needs_commit(struct dm_sync_map *map);
 int dm_sync_map_commit(struct dm_sync_map *map, bool clears,
 		       int (*flush)(void *context), void *context);

@@ -129,11 +129,15 @@ struct page;
 #define GFP_ATOMIC		0
 #define __GFP_NOWARN		0
 #define __GFP_NORETRY		0
+#define GFP_NOWAIT		1
+static bool no_memory;			/* for who cannot wait */
 static inline void *kzalloc(size_t size, int gfp)
 {
-	void *p = aligned_alloc(4096, (size + 4095) & ~4095ul);
+	void *p;
 
-	(void)gfp;
+	if (gfp & GFP_NOWAIT && no_memory)
+		return NULL;
+	p = aligned_alloc(4096, (size + 4095) & ~4095ul);
 	memset(p, 0, (size + 4095) & ~4095ul);
 	return p;
 }

@@ -145,7 +145,7 @@ static void test_disk(void)
 	struct dm_sync_meta meta = { 0 };
 	struct dm_sync_map *map = new_map(&meta, BITS + 50);
 
-	eq(dm_sync_map_keep_disk(map), 0, "a map that keeps what the disk has");
+	dm_sync_map_keep_disk(map);
 	dm_sync_map_set_all(map);
 	dm_sync_map_commit(map, false, NULL, NULL);
 	dm_sync_map_clear(map, 7);
@@ -169,6 +169,54 @@ static void test_disk(void)
 	dm_sync_map_commit(map, true, NULL, NULL);
 	ok(dm_sync_map_clears_durable(map, 7, 8), "then they are");
 	ok(!dm_sync_map_needs_commit(map), "and nothing is left to do");
+	dm_sync_map_destroy(map);
+}
+
+/* Blocks of which a page is kept. */
+static unsigned int kept(const struct dm_sync_map *map)
+{
+	unsigned int nr = 0;
+
+	for (u32 i = 0; i < map->nr_blocks; i++)
+		nr += !!map->block[i].disk;
+	return nr;
+}
+
+static int clear_one(void *context)
+{
+	dm_sync_map_clear(context, 9);
+	return 0;
+}
+
+static void test_disk_memory(void)
+{
+	struct dm_sync_meta meta = { 0 };
+	struct dm_sync_map *map = new_map(&meta, 3 * BITS);
+
+	dm_sync_map_keep_disk(map);
+	dm_sync_map_set_all(map);
+	dm_sync_map_clear_range(map, 5, 8);
+	eq(kept(map), 1, "what the disk has takes memory where a mark was cleared");
+	eq(dm_sync_map_look(map, 6), DM_SYNC_MAP_UNSURE, "set and cleared, nobody knows of the disk");
+	dm_sync_map_commit(map, false, NULL, NULL);
+	eq(kept(map), 0, "and none when the disk has the same");
+	dm_sync_map_clear_range(map, 5, 8);
+	eq(kept(map), 0, "nor for what was clear before");
+	dm_sync_map_clear(map, BITS + 1);
+	dm_sync_map_commit(map, true, clear_one, map);
+	eq(kept(map), 1, "what is cleared while a commit is under way keeps its block");
+	ok(dm_sync_map_look(map, 9) == DM_SYNC_MAP_CLEARING &&
+	   dm_sync_map_look(map, BITS + 1) == DM_SYNC_MAP_CLEAR, "and is told apart");
+	dm_sync_map_set(map, 9);
+	dm_sync_map_commit(map, false, NULL, NULL);
+	eq(kept(map), 0, "marked again, there is nothing to be told");
+	dm_sync_map_clear(map, 10);
+	dm_sync_map_commit(map, true, refuse, NULL);
+	eq(kept(map), 1, "a commit that fails forgets nothing");
+	eq(dm_sync_map_revert_clears(map), 0, "taken back");
+	ok(!kept(map) && dm_sync_map_test(map, 10), "memory has all that the disk has");
+	dm_sync_map_clear_all(map);
+	eq(kept(map), 3, "all of them at most");
 	dm_sync_map_destroy(map);
 }
 
@@ -416,6 +464,36 @@ static void test_owing_failures(void)
 	dm_sync_map_revert_clears(w.uncopied);
 	ok(all_look(&w, 0, OTHER, DM_SYNC_MAP_CLEAR), "what is durable stays");
 	ok(all_look(&w, OTHER, WIDE, DM_SYNC_MAP_MARKING), "the rest is copied again");
+	wide_end(&w);
+}
+
+/* No page for what the disk has: it must be asked. */
+static void test_owing_no_memory(void)
+{
+	struct wide w;
+
+	no_memory = true;
+	wide_begin(&w);
+	ok(!w.nr_issued, "without memory no write goes before the disk knows of its region");
+	ok(all_look(&w, 0, WIDE, DM_SYNC_MAP_UNSURE), "as nobody can tell what that has");
+	ok(!dm_sync_map_clears_durable(w.uncopied, HOST, HOST), "so no clear is durable");
+	w.fails = 2;
+	eq(wide_commit(&w), -EIO, "the barrier of the second group fails");
+	ok(all_look(&w, 0, OTHER, DM_SYNC_MAP_CLEAR), "of the first the disk knows");
+	no_memory = false;
+	dm_sync_map_clear(w.uncopied, OTHER + IN_BARRIER_2);
+	eq(dm_sync_map_look(w.uncopied, OTHER + IN_BARRIER_2), DM_SYNC_MAP_UNSURE,
+	   "a page that comes too late is none");
+	/* The disk's unit 0 is not the map's; a block has units 2 nr and 2 nr + 1. */
+	memset(w.meta.bdev->bad, 1, sizeof(w.meta.bdev->bad));
+	eq(dm_sync_map_revert_clears(w.uncopied), -EIO, "a disk that cannot be asked");
+	ok(!dm_sync_map_test(w.uncopied, OTHER + HOST), "changes nothing");
+	memset(w.meta.bdev->bad, 0, sizeof(w.meta.bdev->bad));
+	eq(dm_sync_map_revert_clears(w.uncopied), 0, "one that can");
+	ok(all_look(&w, 0, OTHER, DM_SYNC_MAP_CLEAR), "what is durable stays");
+	ok(all_look(&w, OTHER, WIDE, DM_SYNC_MAP_MARKING), "the rest is copied again");
+	eq(dm_sync_map_count(w.uncopied), WIDE - 2 * (BLOCKS - 1), "and no more than that");
+	eq(wide_wrong(&w), 0, "T is there wherever U is not");
 	wide_end(&w);
 }
 
@@ -718,9 +796,11 @@ int main(void)
 	test_search();
 	test_or();
 	test_disk();
+	test_disk_memory();
 	test_owing();
 	test_owing_groups();
 	test_owing_failures();
+	test_owing_no_memory();
 	test_owing_crashes();
 	test_load();
 	test_commit();
