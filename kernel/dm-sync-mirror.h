@@ -330,6 +330,7 @@ void dm_sync_resync_checkpoint(struct dm_sync_mirror *m);
 void dm_sync_resync_copied(struct dm_sync_mirror *m);
 void dm_sync_resync_demand(struct dm_sync_mirror *m, struct bio *bio);
 int dm_sync_resync_probe(struct dm_sync_mirror *m);
+bool dm_sync_resync_probing(struct dm_sync_mirror *m);
 void dm_sync_resync_account(struct dm_sync_mirror *m, const struct dm_sync_copy *copy);
 int dm_sync_resync_alloc(struct dm_sync_mirror *m);
 void dm_sync_resync_free(struct dm_sync_mirror *m);

@@ -74,6 +74,15 @@ static bool is_a_moment(struct dm_sync_mirror *m, u32 operation)
 				operation == DM_SYNC_OPERATION_ACTIVATE));
 }
 
+/* A replica that may still write what a probe read; who leaves it by force was warned. */
+static bool replica_is_silent(struct dm_sync_mirror *m, const struct dm_sync_request *req)
+{
+	bool leaves = req->operation == DM_SYNC_OPERATION_DETACH ||
+		      req->operation == DM_SYNC_OPERATION_DISSOLVE;
+
+	return dm_sync_resync_probing(m) && !(leaves && req->force);
+}
+
 static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 {
 	struct dm_sync_change c = { .operation = req->operation, .force = req->force };
@@ -91,6 +100,12 @@ static void carry_out(struct dm_sync_mirror *m, struct dm_sync_request *req)
 	spin_unlock_irq(&m->pair.lock);
 
 	req->result = admit_errno[verdict];
+	if (verdict == DM_SYNC_ADMIT_OK && replica_is_silent(m, req)) {
+		req->result = -ETIMEDOUT;
+		req->why = "the replica has not answered for 30 seconds";
+		complete(&req->accepted);
+		return;
+	}
 	if (verdict == DM_SYNC_ADMIT_OK && m->is_clone)
 		dm_sync_clone_before(m, req->operation);
 	if (verdict == DM_SYNC_ADMIT_OK)

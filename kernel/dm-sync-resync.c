@@ -301,8 +301,11 @@ static void piece_failed(struct dm_sync_mirror *m, struct dm_sync_slot *slot)
 	if (!slot->job.write_error)
 		return;
 	atomic64_inc(back ? &m->source_errors : &m->replica_errors);
-	/* Another copy has made it the replica's, and the source may be another by now. */
-	if (m->delta && slot->pass == rs->pass &&
+	/*
+	 * Another copy has made it the replica's, and the source may be another by now.
+	 * So it is however late this one comes; an image that has ended does not mind.
+	 */
+	if (m->delta &&
 	    dm_sync_map_next_clear(m->copy_map, slot->first, slot->last + 1) <= slot->last)
 		WRITE_ONCE(m->clone.image_lost, true);
 	rs->running = false;
@@ -780,6 +783,18 @@ static blk_status_t restore_region(struct dm_sync_mirror *m, u64 region)
 	return BLK_STS_OK;
 }
 
+/* A flush that failed may have lost it, and the next one may succeed: it is to come again. */
+static blk_status_t bring_back(struct dm_sync_mirror *m, u64 region)
+{
+	blk_status_t error = restore_region(m, region);
+
+	if (!error && dm_sync_commit_maps(m, true)) {
+		dm_sync_map_set(m->copy_map, region);
+		error = BLK_STS_IOERR;
+	}
+	return error;
+}
+
 /*
  * A restore broke off; the host writes to a region that is still to come.  One
  * write at a time, so that nothing else changes the region between its pieces.
@@ -805,9 +820,9 @@ static void do_demand(struct work_struct *work)
 		error = BLK_STS_OK;
 		region = dm_sync_region_of(m, dm_sync_io_sector(bio));
 		last = dm_sync_region_of(m, dm_sync_io_last(bio));
-		while (!error && (region = dm_sync_map_next(m->copy_map, region)) <= last)
-			error = restore_region(m, region);
 		/* The write may go when the disk knows that the source is right. */
+		while (!error && (region = dm_sync_map_next(m->copy_map, region)) <= last)
+			error = bring_back(m, region);
 		if (!error && dm_sync_commit_maps(m, true))
 			error = BLK_STS_IOERR;
 		if (error)
@@ -868,9 +883,8 @@ int dm_sync_resync_probe(struct dm_sync_mirror *m)
 
 	if (m->is_clone && atomic_read(&m->door_users))
 		return -EBUSY;		/* a host's write is still under way */
-	if (rs->probe_busy && !try_wait_for_completion(&c->done))
+	if (dm_sync_resync_probing(m))
 		return -ETIMEDOUT;
-	rs->probe_busy = false;
 	if (region < m->nr_regions) {
 		start = dm_sync_region_start(m, region);
 		waited_start(m, c, m->replica, m->replica, start,
@@ -883,6 +897,24 @@ int dm_sync_resync_probe(struct dm_sync_mirror *m)
 			return -EIO;
 	}
 	return m->is_clone ? dm_sync_clone_probe(m) : dm_sync_flush_sides(m, true);
+}
+
+/**
+ * dm_sync_resync_probing - may a probe write to the replica yet?
+ * @m: the mirror
+ *
+ * One that was not answered in time writes back what it read, when the replica comes
+ * back: over what is written there meanwhile.
+ *
+ * Context: the conductor.
+ */
+bool dm_sync_resync_probing(struct dm_sync_mirror *m)
+{
+	struct dm_sync_resync *rs = &m->resync;
+
+	if (rs->probe_busy && try_wait_for_completion(&rs->probe->done))
+		rs->probe_busy = false;
+	return rs->probe_busy;
 }
 
 /**

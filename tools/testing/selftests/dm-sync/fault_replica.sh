@@ -263,10 +263,37 @@ t_split_gives_up_on_a_replica_that_hangs()
 	whole
 }
 
+_probes()
+{
+	read -r _reads _writes <"/sys/block/$(kname "$R")/inflight"
+	[ $((_reads + _writes)) -ge 1 ]
+}
+
+# It would write back what it read, whenever the replica answers: over anything newer.
+t_nothing_begins_while_a_probe_hangs()
+{
+	following
+	slice g "$D1" $N
+	dead r
+	dmsio fill "$M" --sectors 64:8 >/dev/null
+	broken "$WRITE"
+	dmsetup suspend --noflush --nolockfs "${P}g"
+	swap r "0 $N linear $(dev g) 0"
+	until_true 60 _probes || fail "nobody tries"
+	for operation in resync detach; do
+		equal "$operation" "$(message m $operation)" ETIMEDOUT
+	done
+	fields m copy_state=Broken
+	dmsio fill "$M" --sectors 64:8 >/dev/null
+	dmsetup resume "${P}g"
+	synced m
+	whole
+}
+
 run_tests t_writes_fail_while_it_follows t_it_dies_while_it_follows \
 	t_it_dies_during_the_first_copy t_it_dies_during_a_resync t_only_the_flush_fails \
 	t_split_with_a_flush_that_fails t_suspend_with_a_flush_that_fails \
 	t_fracture_with_a_flush_that_fails t_it_dies_while_writes_are_held \
 	t_manual_recovery_waits_for_resume t_it_dies_during_a_restore t_it_fails_after_a_restore \
 	t_it_comes_back_after_the_pair_was_removed t_a_slow_replica_is_no_fault \
-	t_split_gives_up_on_a_replica_that_hangs
+	t_split_gives_up_on_a_replica_that_hangs t_nothing_begins_while_a_probe_hangs
