@@ -680,6 +680,9 @@ int dm_sync_clone_barrier(struct dm_sync_mirror *m)
 		return -ESTALE;
 	WRITE_ONCE(cl->barriers, nr);
 	r = back ? dm_sync_flush_sides(m, false) : dm_sync_flush_replica(m);
+	/* One that failed beside it may have lost what this one found nothing of. */
+	if (!r && READ_ONCE(cl->unflushed))
+		return -ESTALE;
 	if (!r && !back)
 		WRITE_ONCE(cl->flushed, nr);
 	if (!r)
@@ -687,8 +690,6 @@ int dm_sync_clone_barrier(struct dm_sync_mirror *m)
 	if (r != -ENOMEM) {		/* else none was asked */
 		atomic64_inc(back ? &m->source_errors : &m->replica_errors);
 		dm_sync_clone_unflushed(m, back);
-		if (!back)
-			dm_sync_clone_lose(m);
 	}
 	dm_sync_break(m, back ? DM_SYNC_REASON_SOURCE_WRITE_ERROR :
 				DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
@@ -764,7 +765,6 @@ int dm_sync_clone_probe(struct dm_sync_mirror *m)
 
 	if (r && r != -ENOMEM) {
 		dm_sync_clone_unflushed(m, READ_ONCE(m->redirect));
-		dm_sync_clone_lose(m);
 		dm_sync_clone_revert(m);
 	}
 	return r;

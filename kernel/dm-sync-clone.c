@@ -574,8 +574,6 @@ static int clone_restore(struct dm_sync_mirror *m, struct dm_sync_change *c)
 	/* What the source is to show must be the same after a power cut. */
 	if (!r)
 		r = dm_sync_flush_sides(m, true);
-	if (r == -EIO || r == -ENXIO)
-		dm_sync_clone_lose(m);
 	if (!r) {
 		r = begin_restore(m, &c->during);
 		if (r && !m->redirect)
@@ -591,13 +589,24 @@ static int clone_restore(struct dm_sync_mirror *m, struct dm_sync_change *c)
  * Operations that end something
  *--------------------------------------------------------------*/
 
+/*
+ * The state is published.  If the image is given up with it, nobody is to wait for a
+ * copy any more: not even for one that stands at a replica which does not answer.
+ */
+static int turned(struct dm_sync_mirror *m)
+{
+	dm_sync_clone_turn(m);
+	if (!m->clone.preserving)
+		dm_sync_clone_abandon(m);
+	return 0;
+}
+
 /* Durable, published, and only then no more protected. */
 static int end_as(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	if (!persist_timed(m, &c->after))
 		dm_sync_completed(m, c);
-	dm_sync_clone_turn(m);
-	return 0;
+	return turned(m);
 }
 
 static int clone_fracture(struct dm_sync_mirror *m, struct dm_sync_change *c)
@@ -609,7 +618,6 @@ static int clone_fracture(struct dm_sync_mirror *m, struct dm_sync_change *c)
 static int clone_split(struct dm_sync_mirror *m, struct dm_sync_change *c)
 {
 	if (dm_sync_flush_sides(m, true)) {
-		dm_sync_clone_lose(m);
 		dm_sync_take_back(m, c);
 		dm_sync_break(m, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);
 		return 0;
@@ -666,8 +674,7 @@ static int clone_abort(struct dm_sync_mirror *m, struct dm_sync_change *c)
 		dm_sync_publish(&m->pair, &c->after, DM_SYNC_EVENT_CAUSE_COMPLETED, c->operation,
 				restoring ? DM_SYNC_REASON_RESTORE_INCOMPLETE :
 					    DM_SYNC_REASON_OPERATOR);
-	dm_sync_clone_turn(m);
-	return 0;
+	return turned(m);
 }
 
 static int clone_prepare(struct dm_sync_mirror *m, struct dm_sync_change *c)

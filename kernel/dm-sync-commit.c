@@ -14,6 +14,11 @@
  *	after a flush of both sides that began later than the last write there
  *	ended (rule M).  The activity table's flush epochs tell.
  *
+ *	Of a flush that failed it is not known what it lost: what ended since the
+ *	last one before it, and another that was under way beside it may have had
+ *	nothing left to save.  So from a failure on (m->flush_failed) no flush
+ *	counts, until what is in doubt is marked.
+ *
  *	While the flow is cut there is no replica to flush.  So whoever cuts it
  *	settles the account first: he flushes both sides, or, if the replica
  *	does not take the flush, marks every region written since the last one
@@ -73,10 +78,13 @@ static void source_flushed(struct bio *bio)
 	flush_over(f);
 }
 
+/* Hosts that are told of a flush from now on are told of the loss: see -clone-owe.c. */
 static void replica_flushed(struct bio *bio)
 {
 	struct flush_pair *f = bio->bi_private;
 
+	if (bio->bi_status && f->mirror->is_clone)
+		dm_sync_clone_lose(f->mirror);
 	WRITE_ONCE(f->replica_over, true);
 	flush_over(f);
 }
@@ -135,6 +143,8 @@ static int flush(struct dm_sync_mirror *m, bool source, bool replica)
 	if (!atomic_dec_and_test(&f->pending))
 		wait_for_completion_io_timeout(&f->done, DM_SYNC_DRAIN_SECONDS * HZ);
 	r = flush_result(f, source, replica);
+	if (replica && m->is_clone && !READ_ONCE(f->replica_over))
+		dm_sync_clone_lose(m);
 	kref_put(&f->ref, flush_free);
 	return r;
 }
@@ -148,15 +158,20 @@ static int flush(struct dm_sync_mirror *m, bool source, bool replica)
  * Context: may sleep; not in map.
  * Return: 0; -EIO when the source failed; -ENXIO when the replica did; a side
  * that does not answer within DM_SYNC_DRAIN_SECONDS failed. -ENOMEM. The caller
- * decides what a failure means.
+ * decides what a failure means, but for this: what a restore brought back to the
+ * source of a clone is in doubt when that fails.
  */
 int dm_sync_flush_sides(struct dm_sync_mirror *m, bool replica)
 {
 	unsigned long epoch = dm_sync_activity_flush_begin(m->activity);
 	int r = flush(m, true, replica);
 
-	if (!r && (replica || READ_ONCE(m->settled)))
+	if (!r && (replica || READ_ONCE(m->settled)) && !READ_ONCE(m->flush_failed))
 		dm_sync_activity_flush_end(m->activity, epoch);
+	if (r == -EIO && m->is_clone && READ_ONCE(m->redirect)) {
+		dm_sync_clone_unflushed(m, true);
+		dm_sync_break(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
+	}
 	return r;
 }
 
@@ -223,7 +238,11 @@ static int commit_barrier(void *context)
 	 */
 	if (smp_load_acquire(&m->settled))
 		return READ_ONCE(m->redirect) ? dm_sync_flush_sides(m, false) : 0;
+	if (READ_ONCE(m->flush_failed))
+		return -EIO;		/* the pair is about to break */
 	r = dm_sync_flush_sides(m, true);
+	if (!r && READ_ONCE(m->flush_failed))
+		return -EIO;
 	if (r == -ENXIO) {
 		atomic64_inc(&m->replica_errors);
 		dm_sync_break_flush(m, DM_SYNC_REASON_REPLICA_FLUSH_ERROR);

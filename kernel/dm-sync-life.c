@@ -370,7 +370,13 @@ static int take_up(struct dm_sync_mirror *m, const char **why)
 		return r;
 	}
 	recover_state(m, lost_before);
-	r = dm_sync_commit_maps(m, false);
+	/*
+	 * What a clone lost of its maps is all marked now.  On disk that would look like
+	 * an image of which nothing is copied: first the disk says that there is none.
+	 */
+	if (m->is_clone && m->pair.facts.maps_lost && !lost_before)
+		r = dm_sync_super_write(m, NULL);
+	r = r ?: dm_sync_commit_maps(m, false);
 	if (r)
 		*why = "the metadata device cannot be written";
 	return r;

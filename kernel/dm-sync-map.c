@@ -767,7 +767,7 @@ enum dm_sync_map_look dm_sync_map_look(struct dm_sync_map *map, u64 region)
 	return disk ? DM_SYNC_MAP_CLEARING : DM_SYNC_MAP_CLEAR;
 }
 
-/* What the disk has of a block of which that is not known; the caller frees it. */
+/* What the disk has of a block of which that is not known, in a page. */
 static void *read_disk(struct dm_sync_map *map, struct map_block *mb)
 {
 	struct dm_sync_stretch *s;
@@ -805,14 +805,17 @@ static int revert_block(struct dm_sync_map *map, struct map_block *mb)
 	}
 	spin_lock_irqsave(&map->lock, irq);
 	before = dm_sync_bits_weight(mb->buf);
-	/* Set as well: a write that failed may have taken them from the disk. */
-	__set_flags(map, mb, (mb->flags & ~MAP_CLEAR) | MAP_SET);
+	/*
+	 * Set as well: a write that failed may have taken them from the disk.  CLEAR stays
+	 * until a commit: who saw a region not marked must not take that for durable.
+	 */
+	__set_flags(map, mb, mb->flags | MAP_SET);
 	smp_wmb();	/* as in dm_sync_map_set() */
-	dm_sync_bits_or(mb->buf, mb->disk ?: disk);
+	if (!mb->disk)
+		mb->disk = disk;
+	dm_sync_bits_or(mb->buf, mb->disk);
 	map->nr_set += dm_sync_bits_weight(mb->buf) - before;
-	__forget_disk(mb);
 	spin_unlock_irqrestore(&map->lock, irq);
-	kfree(disk);
 	return 0;
 }
 

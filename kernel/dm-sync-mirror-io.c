@@ -278,7 +278,8 @@ static bool flush_done(struct dm_sync_io *io, blk_status_t *status)
 		if (m->is_clone)
 			dm_sync_clone_unflushed(m, true);
 		dm_sync_break_flush(m, DM_SYNC_REASON_SOURCE_WRITE_ERROR);
-	} else if (io->replicated) {
+	} else if (io->replicated && !READ_ONCE(m->flush_failed)) {
+		/* After a failure none counts: see the head of -commit.c. */
 		dm_sync_activity_flush_end(m->activity, io->flush);
 	}
 	/* It may have made room for writes that wait to be marked. */

@@ -349,6 +349,35 @@ t_a_write_of_a_whole_region_hangs_beside_others_that_do_not()
 	same "$S" "$R"
 }
 
+_source_was_read()
+{
+	[ "$(disk_stat "$S" reads)" -gt "$1" ]
+}
+
+# What was to be copied for it is given up by the operator: then it waits for nothing.
+t_a_host_does_not_wait_for_a_copy_of_an_aborted_image()
+{
+	begin rate:1
+	at=$((100 * REGION))
+	slice g "$D1" $REGION $((at + 8))
+	swap r "0 $at linear $D1 8" "$at $REGION linear $(dev g) 0" \
+		"$((at + REGION)) $((N - at - REGION)) linear $D1 $((at + REGION + 8))"
+	reads=$(disk_stat "$S" reads)
+	dmsetup suspend --noflush --nolockfs "${P}g"
+	in_background src dmsio fill "$C" --sectors $at:8
+	until_true 20 _source_was_read "$reads" || fail "nothing is copied for the write"
+	op abort
+	wait_exit "$(cat "$TMP/src.pid")" 20 || fail "the write hangs: $(states c)"
+	fields c copy_state=Aborted
+	goes_through "to the same region" $((at + 16))
+	dmsetup resume "${P}g"
+	heal r
+	fast
+	until_true 30 _resyncs || fail "no new image: $(states c)"
+	synced c
+	same "$S" "$R"
+}
+
 _resyncs()
 {
 	[ "$(message c resync)" = 0 ]
@@ -513,6 +542,7 @@ run_tests t_the_replica_dies_and_comes_back t_manual_recovery_waits_for_resume \
 	t_flushes_under_way_are_told_of_what_another_one_lost \
 	t_only_the_flush_of_the_probe_fails \
 	t_a_write_of_a_whole_region_hangs_beside_others_that_do_not \
+	t_a_host_does_not_wait_for_a_copy_of_an_aborted_image \
 	t_the_replica_can_only_be_read t_the_replica_of_a_finished_clone_dies \
 	t_the_replica_dies_in_a_restore t_bad_sectors_of_the_source t_writes_to_the_source_fail \
 	t_the_metadata_device_fails
