@@ -877,6 +877,12 @@ static void cost(bool has_cache, bool fua)
 	disk_destroy(disk);
 }
 
+static int reload(u32 index)
+{
+	store.cached = DM_SYNC_NO_BLOCK;
+	return load_block(&store, index);
+}
+
 /* Damage takes the images, not the store; and not the source. */
 static void damage(void)
 {
@@ -939,12 +945,6 @@ static void test_damage(void)
 	disk_destroy(disk);
 }
 
-static int reload(u32 index)
-{
-	store.cached = DM_SYNC_NO_BLOCK;
-	return load_block(&store, index);
-}
-
 /* Of a slot block that is not cached memory knows one bit. The rest is on the disk. */
 static void test_reread(void)
 {
@@ -988,6 +988,70 @@ static void test_reread(void)
 	   "and is the newest at the next start");
 	stop(true);
 	disk_destroy(disk);
+}
+
+static void new_store(void)
+{
+	seed = 2;
+	rng = 7;
+	broken = false;
+	memset(&model, 0, sizeof(model));
+	model.coming_nr = model.own_image = -1;
+	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
+			   600 * CHUNK_SECTORS, rnd);
+	config.hold_max = 5;
+	start();
+	store.hold_max = 5;
+	do
+		create();
+	while (!model.image[0].live);
+}
+
+/* Shut down in order; then one home of a block rots that the newest batch is not of. */
+static void rot_after_clean_end(void)
+{
+	u64 at;
+
+	new_store();
+	prepare(&writes[0], 0, 3, NULL, 0);
+	writes[0].save.done = source_done;
+	dm_sync_store_save(&store, &writes[0].save);
+	work();
+	mutex_lock(&store.commit_lock);
+	check(!reload(1) && !dm_sync_store_rewrite(&store), "the newest batch");
+	at = dm_sync_store_slot_block(&store.layout, 0) * 2ull + dm_sync_store_block(&store, 0).home;
+	mutex_unlock(&store.commit_lock);
+	stop(true);
+	disk->now[at * 4096 + 100] ^= 1;
+	disk->medium[at * 4096 + 100] ^= 1;
+}
+
+/* The load that finds damage can be cut anywhere: the next one finds it as well. */
+static void test_damage_is_remembered(void)
+{
+	unsigned long cut;
+	bool lost = true, off;
+
+	damaged = true;
+	for (cut = 1; cut < 200; cut++) {
+		rot_after_clean_end();
+		for (u32 i = 0; i < cut; i++)
+			rnd(2);
+		disk->cut_at = disk->writes + (cut + 3) / 4;
+		off = start();
+		while (disk->off) {
+			stop(false);
+			disk_power_on(disk);
+			start();
+		}
+		lost &= store.image[0]->lost && !store.image[0]->view && !store.slots.used;
+		stop(true);
+		disk_destroy(disk);
+		if (!off)
+			break;
+	}
+	damaged = false;
+	ok(lost && cut > 8, "damage is found again after a power cut, at any of %lu", cut);
 }
 
 static void hang(void)
@@ -1045,23 +1109,6 @@ static void test_hang(void)
 	ok(!broken, "and the store is as good as new");
 	stop(true);
 	disk_destroy(disk);
-}
-
-static void new_store(void)
-{
-	seed = 2;
-	rng = 7;
-	broken = false;
-	memset(&model, 0, sizeof(model));
-	model.coming_nr = model.own_image = -1;
-	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
-			   600 * CHUNK_SECTORS, rnd);
-	config.hold_max = 5;
-	start();
-	store.hold_max = 5;
-	do
-		create();
-	while (!model.image[0].live);
 }
 
 /* The image is lost; when it is loaded again it still is. */
@@ -1188,6 +1235,7 @@ int main(int argc, char **argv)
 	cost(true, false);
 	test_damage();
 	test_reread();
+	test_damage_is_remembered();
 	test_reach();
 	test_hang();
 	test_removal_before_the_probe();
