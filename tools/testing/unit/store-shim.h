@@ -27,6 +27,7 @@ __attribute__((weak)) void (*shim_load)(void);	/* weak: one in the whole program
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define cond_resched()		((void)0)
 
+typedef unsigned int gfp_t;
 #define GFP_KERNEL		0
 #define GFP_NOIO		0
 #define GFP_ATOMIC		1

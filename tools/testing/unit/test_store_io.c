@@ -62,7 +62,7 @@ static LIST_HEAD(saves);
 static u32 free_slots[SLOTS], nr_free, next_generation, next_own;
 static u64 now;
 static stamp_t next_stamp;
-static bool no_memory, deny;
+static bool no_memory, deny, away;
 static unsigned int reads_checked, requeued, splits, given_up, bad_saved, own_saves, yielded;
 static unsigned long long seed;
 
@@ -626,8 +626,18 @@ static void commit_end(void)
 		end_save(save, 0);
 }
 
+bool dm_sync_patience_away(struct dm_sync_store *s, bool now_away)
+{
+	bool was = away;
+
+	(void)s;
+	away = now_away;
+	return was;
+}
+
 int dm_sync_image_written(struct dm_sync_image *image)
 {
+	expect(away, "the committer does I/O and is not away");
 	if (image->lost || !image->view)
 		return -EIO;
 	image->written = true;
