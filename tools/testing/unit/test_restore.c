@@ -452,7 +452,8 @@ static void host_read(void)
 	for (; chunk * 8 < end; chunk++, bio.bi_iter.bi_sector += 8) {
 		got = bio.bi_bdev == &source_dev ? now_there[chunk] :
 		      store_data[(bio.bi_iter.bi_sector - FIRST_PAGE) / 8];
-		expect(got == expected[chunk] || (where[chunk] == DM_SYNC_FOUND_BAD && !owned[chunk]),
+		expect(got == expected[chunk] ||
+		       (where[chunk] == DM_SYNC_FOUND_BAD && !owned[chunk]),
 		       "seed %llu: chunk %llu reads %u, not %u", seed, chunk, got, expected[chunk]);
 	}
 	if (counted)

@@ -1019,7 +1019,8 @@ static void rot_after_clean_end(void)
 	work();
 	mutex_lock(&store.commit_lock);
 	check(!reload(1) && !dm_sync_store_rewrite(&store), "the newest batch");
-	at = dm_sync_store_slot_block(&store.layout, 0) * 2ull + dm_sync_store_block(&store, 0).home;
+	at = dm_sync_store_slot_block(&store.layout, 0) * 2ull +
+	     dm_sync_store_block(&store, 0).home;
 	mutex_unlock(&store.commit_lock);
 	stop(true);
 	disk->now[at * 4096 + 100] ^= 1;
