@@ -349,6 +349,22 @@ void dm_sync_space_fail(struct dm_sync_store *s, int error)
 }
 
 /**
+ * dm_sync_space_late - if the store has answered, but too late: its images are lost
+ * @s: the store; no batch is under way
+ *
+ * Host writes went on without it (dm-sync-patience.c).
+ *
+ * Context: commit_lock held; sleeps for I/O.
+ */
+void dm_sync_space_late(struct dm_sync_store *s)
+{
+	if (likely(!dm_sync_patience_over(s)))
+		return;
+	dm_sync_space_fail(s, -ETIMEDOUT);
+	dm_sync_patience_mend(s);
+}
+
+/**
  * dm_sync_store_revive - write what a failed store owes
  * @s: the store
  *

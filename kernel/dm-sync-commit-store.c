@@ -638,10 +638,7 @@ static bool commit_once(struct dm_sync_store *s)
 			dm_sync_saves_end(s, true, -ENODEV);
 		return false;
 	}
-	if (unlikely(dm_sync_patience_over(s))) {
-		dm_sync_space_fail(s, -ETIMEDOUT);
-		dm_sync_patience_mend(s);
-	}
+	dm_sync_space_late(s);
 	end_settled(s);
 	wait = dm_sync_space_wait(s);
 	save = next_save(s, NULL);

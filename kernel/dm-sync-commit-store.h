@@ -19,6 +19,7 @@ bool dm_sync_space_wait(struct dm_sync_store *s);
 bool dm_sync_space_full(struct dm_sync_store *s, bool own);
 void dm_sync_space_watch(struct dm_sync_store *s);
 void dm_sync_space_fail(struct dm_sync_store *s, int error);
+void dm_sync_space_late(struct dm_sync_store *s);
 void dm_sync_space_init(struct dm_sync_store *s);
 
 #endif /* DM_SYNC_COMMIT_STORE_H */

@@ -627,15 +627,23 @@ static void write_told(struct dm_sync_job *job)
 	dm_submit_bio_remap(bio_of(io), NULL);
 }
 
-/* With commit_lock held. */
+/*
+ * With commit_lock held. It waits for the device, and hosts of the source do not wait for that
+ * (dm-sync-patience.c): without an error it is from end_settled(), who begins anew after it.
+ */
 static void write_tell_done(struct dm_sync_save *save, int error)
 {
 	struct image_io *io = container_of(save, struct image_io, save);
+	struct dm_sync_store *s = store_of(io);
+	bool away;
 
-	if (!error)
+	if (!error) {
+		away = dm_sync_patience_away(s, true);
 		error = dm_sync_image_written(image_of(io));
+		dm_sync_patience_away(s, away);
+	}
 	io->status = errno_to_blk_status(error);
-	dm_sync_job_queue(&store_of(io)->jobs, &io->job, write_told);
+	dm_sync_job_queue(&s->jobs, &io->job, write_told);
 }
 
 /* A save of nothing: the committer comes by with the lock held that the record wants. */

@@ -438,7 +438,7 @@ static bool restore_forbids(struct dm_sync_image *image, u32 operation)
  * @force: the caller insists
  * @why: out: a constant sentence when there is
  *
- * Context: the conductor, or for a first opinion; may sleep.
+ * Context: the conductor; may sleep.
  * Return: 0; -EOPNOTSUPP, -EBUSY, -ENOSPC.
  */
 int dm_sync_image_may(struct dm_sync_image *image, u32 operation, bool force,

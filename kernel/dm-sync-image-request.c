@@ -5,7 +5,11 @@
  * A request is a work item of the store's conductor; the order of that queue is the
  * order of arrival, among the images of a store, too.  The state machine judges twice,
  * as for a mirror (dm-sync-request.c): in the caller's context, so that what is refused
- * costs the conductor nothing, and when the conductor has come to it.  That there is
+ * costs the conductor nothing, and when the conductor has come to it.  What the state does
+ * not know (dm_sync_image_may()) is looked for on the conductor alone, for a dry run, too:
+ * the source door, its table and the image that the source is being restored from are
+ * there as long as it is busy, but not for a caller who has no more than a reference to
+ * the pair; and an own index is freed by the conductor.  That there is
  * nothing to do is believed only if the conductor has told of all that has happened: an
  * own write is acknowledged before the image is shown as written to, and who asks for a
  * reset then wants that write undone.
@@ -34,6 +38,7 @@
  * @image: which, counted; of a create: the one that was made, or NULL
  * @operation: enum dm_sync_operation
  * @force: the caller insists
+ * @dry: only whether it would be refused
  * @stop_at: enum dm_sync_copy_state, of a create
  * @name: of the image to be made
  * @result: valid when @done is complete
@@ -46,7 +51,7 @@ struct image_request {
 	struct dm_sync_store *store;
 	struct dm_sync_image *image;
 	u32 operation;
-	bool force;
+	bool force, dry;
 	u32 stop_at;
 	char name[DM_SYNC_IMAGE_NAME];
 	int result;
@@ -174,7 +179,7 @@ static int carry_out(struct image_request *req)
 	if (verdict != DM_SYNC_ADMIT_OK)
 		return admit_errno[verdict];
 	r = dm_sync_image_may(image, c.operation, c.force, &req->why);
-	if (r)
+	if (r || req->dry)
 		return r;
 	if (!change_begin(image, &c))
 		return -EOPNOTSUPP;
@@ -218,10 +223,6 @@ int dm_sync_image_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
 
 	if (verdict != DM_SYNC_ADMIT_OK && !(verdict == DM_SYNC_ADMIT_NOOP && due))
 		return r;
-	if (verdict == DM_SYNC_ADMIT_OK)
-		r = dm_sync_image_may(image, operation, force, why);
-	if (r || (flags & DM_SYNC_OP_DRY_RUN))
-		return r;
 	req = request_alloc(image->store, do_operation);
 	if (!req)
 		return -ENOMEM;
@@ -229,6 +230,7 @@ int dm_sync_image_operate(struct dm_sync_pair *pair, u32 operation, u32 flags,
 	req->image = image;
 	req->operation = operation;
 	req->force = force;
+	req->dry = flags & DM_SYNC_OP_DRY_RUN;
 
 	spin_lock_irq(&pair->lock);
 	request_queue(req, pair->live);

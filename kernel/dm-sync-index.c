@@ -66,6 +66,19 @@ bool dm_sync_index_has_leaf(const struct dm_sync_index *index, u64 leaf)
 	return dm_sync_index_leaf(index, leaf);
 }
 
+static int new_top(struct dm_sync_index *index, gfp_t gfp)
+{
+	unsigned long *top;
+
+	if (index->top)
+		return 0;
+	top = kvcalloc(dm_sync_index_nr_leaves(index), sizeof(*top), gfp);
+	if (!top)
+		return -ENOMEM;
+	smp_store_release(&index->top, top);
+	return 0;
+}
+
 /**
  * dm_sync_index_prepare - allocate the array of pointers
  * @index: the table
@@ -75,25 +88,20 @@ bool dm_sync_index_has_leaf(const struct dm_sync_index *index, u64 leaf)
  */
 int dm_sync_index_prepare(struct dm_sync_index *index)
 {
-	unsigned long *top;
-
-	if (index->top)
-		return 0;
-	top = kvcalloc(dm_sync_index_nr_leaves(index), sizeof(*top), GFP_NOIO);
-	if (!top)
-		return -ENOMEM;
-	smp_store_release(&index->top, top);
-	return 0;
+	return new_top(index, GFP_NOIO);
 }
 
 /*
  * The committer asks for it with host writes waiting, perhaps the very ones that would
- * free memory: so no waiting without end, rather the reserves, and rather a refusal.
+ * free memory: so no waiting without end, rather the reserves, and rather a refusal. The
+ * array may be large, and no reserve is for that.
  */
+#define GFP_COMMITTER	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
+
 static u32 *new_leaf(void)
 {
 	size_t size = DM_SYNC_LEAF_CHUNKS * sizeof(u32);
-	u32 *leaf = kzalloc(size, GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+	u32 *leaf = kzalloc(size, GFP_COMMITTER);
 
 	return leaf ?: kzalloc(size, GFP_ATOMIC | __GFP_NOWARN);
 }
@@ -111,7 +119,7 @@ int dm_sync_index_reserve(struct dm_sync_index *index, u64 chunk)
 	u64 at = chunk >> DM_SYNC_LEAF_SHIFT;
 	u32 *leaf;
 
-	if (dm_sync_index_prepare(index))
+	if (new_top(index, GFP_COMMITTER))
 		return -ENOMEM;
 	if (index->top[at])
 		return 0;

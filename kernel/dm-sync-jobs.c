@@ -25,15 +25,20 @@
  *
  * A store that does not answer may have memory of a job for ever. The job is let go of
  * without it (dm-sync-patience.c) and the reserve, if it was that, is allocated anew by who
- * needs it next, or is that memory when it comes back. Until then nothing has to be saved.
+ * needs it next, or is that memory when it comes back. Until then nothing has to be saved. But
+ * who waits since before that does not know, and if the allocator gives nothing even then, nobody
+ * has memory to give back: the work item comes again a little later.
  *
  * The bio that reads into the pages is allocated together with them.
  */
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "dm-sync-jobs.h"
+
+#define AGAIN_MS	10u
 
 /*----------------------------------------------------------------
  * Memory
@@ -284,6 +289,12 @@ static struct dm_sync_job *next_with_pages(struct dm_sync_jobs *jobs)
 	return job;
 }
 
+/* Some wait, and not for the reserve: nobody wakes them. */
+static bool nobody_gives(struct dm_sync_jobs *jobs)
+{
+	return !list_empty(&jobs->waiting) && !jobs->reserve;
+}
+
 static void do_jobs(struct work_struct *work)
 {
 	struct dm_sync_jobs *jobs = container_of(work, struct dm_sync_jobs, work);
@@ -301,6 +312,10 @@ static void do_jobs(struct work_struct *work)
 		cond_resched();
 	}
 	blk_finish_plug(&plug);
+	if (unlikely(nobody_gives(jobs))) {
+		msleep(AGAIN_MS);
+		queue_work(jobs->wq, &jobs->work);
+	}
 }
 
 /**

@@ -18,9 +18,11 @@
  *		goes on without (s->orphans).
  *
  * When the device has answered after all, whatever it says, the committer comes to its next
- * step and finds out. It gives all images up as those of a store that failed: their records
- * say LOST, the view forgets them. Then "hung" is not needed any more, as there is no image; and
- * the orphans are freed, as nothing is in flight. If it never answers, they stay.
+ * step and finds out; it is kicked, as the step that took so long may have been its last. The
+ * end of a suspend finds out, too, if it has commit_lock before that. Who does gives all images
+ * up as those of a store that failed: their records say LOST, the view forgets them. Then "hung"
+ * is not needed any more, as there is no image; and the orphans are freed, as nothing is in
+ * flight. If it never answers, they stay.
  *
  * What rule S-invalid asks for, the record before the write, cannot be had from a device that
  * does not answer. A power cut while it is hung leaves records of images that look whole, and
@@ -103,8 +105,10 @@ static void do_patience(struct timer_list *timer)
 	if (gone)
 		let_go(s);
 	spin_unlock_irqrestore(&s->save_lock, flags);
-	if (gone)
-		dm_sync_cow_wake(s);
+	if (!gone)
+		return;
+	dm_sync_cow_wake(s);
+	dm_sync_store_kick(s);
 }
 
 static void do_hung(struct work_struct *work)
@@ -165,8 +169,8 @@ void dm_sync_patience_end(struct dm_sync_store *s)
  * dm_sync_patience_over - was the store too slow in the last step?
  * @s: the store
  *
- * Context: the committer, commit_lock held, and no batch under way; then all images are to be
- * given up, and dm_sync_patience_mend() is due.
+ * Context: commit_lock held, and no batch under way; then all images are to be given up, and
+ * dm_sync_patience_mend() is due (dm_sync_space_late()).
  */
 bool dm_sync_patience_over(struct dm_sync_store *s)
 {
@@ -177,7 +181,7 @@ bool dm_sync_patience_over(struct dm_sync_store *s)
  * dm_sync_patience_mend - no image is left that would have to be saved for
  * @s: the store
  *
- * Context: the committer, commit_lock held, no batch under way.
+ * Context: commit_lock held, no batch under way.
  */
 void dm_sync_patience_mend(struct dm_sync_store *s)
 {

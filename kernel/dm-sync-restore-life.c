@@ -339,7 +339,7 @@ static bool is_tight(struct dm_sync_image *image, bool warn)
  * @image: from which
  * @why: out: a constant sentence when there is
  *
- * Context: the conductor, or for a first opinion; may sleep.
+ * Context: the conductor; may sleep.
  * Return: 0; -EBUSY when somebody has the source door for himself; -ENOSPC when images are going
  * to be given up for the restore.
  */

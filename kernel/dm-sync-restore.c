@@ -84,15 +84,21 @@ static bool in_slot(enum dm_sync_found found)
 	return found == DM_SYNC_FOUND_SLOT || found == DM_SYNC_FOUND_OWN;
 }
 
-/* How many marked chunks, from one that is in @slot, up to @last, lie in adjacent slots. */
+/*
+ * How many marked chunks, from one that is in @slot, up to @last, lie in adjacent slots. Sectors
+ * tell that, not numbers: between some two numbers lies the head of the next segment.
+ */
 static u64 slot_run(struct dm_sync_restore *r, const struct dm_sync_view_image *view,
 		    u64 chunk, u64 last, u32 slot)
 {
+	const struct dm_sync_store_layout *l = &r->store->layout;
+	sector_t first = dm_sync_store_slot_sector(l, slot);
 	u64 nr = 1;
 	u32 next;
 
 	while (chunk + nr <= last && dm_sync_map_test(r->map, chunk + nr) &&
-	       in_slot(dm_sync_view_find(view, chunk + nr, &next)) && next == slot + nr)
+	       in_slot(dm_sync_view_find(view, chunk + nr, &next)) &&
+	       dm_sync_store_slot_sector(l, next) == first + (nr << r->store->chunk_shift))
 		nr++;
 	return nr;
 }

@@ -99,7 +99,8 @@ enum dm_sync_store_flags {
  * @restoring: number of the image that the source is being restored from, plus
  *	one; 0 when none is
  * @epoch: of all other blocks
- * @batch: number of the newest batch that was complete when this was written
+ * @batch: number of the newest batch that was complete when this was written; U64_MAX while
+ *	the images are given up because of damage
  * @established: when the store was made, nanoseconds since 1970
  */
 struct dm_sync_store_super {

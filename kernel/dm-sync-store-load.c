@@ -21,7 +21,8 @@
  * Damage. Slot blocks that are not right say that no image can be trusted, so all of
  * them are given up, durably, and the store begins anew with no segment: the source is
  * served. In between, a power cut repeats this: the images' records come first, while
- * the damage is still there to be found. What cannot be read may be read tomorrow, and
+ * the superblock says that there is damage, whatever the blocks look like to a load that
+ * is not one after a clean end. What cannot be read may be read tomorrow, and
  * what the images are cannot be told without their table: then the store is refused and
  * nothing is changed.
  */
@@ -575,7 +576,12 @@ static void forget_segments(struct dm_sync_store *s)
 	s->cached = s->rewrite = DM_SYNC_NO_BLOCK;
 }
 
-/* The slots are not known: no image can be trusted, and all slots are free. */
+/*
+ * The slots are not known: no image can be trusted, and all slots are free. With the first write
+ * the superblock loses what the damage was seen by: that the end was clean, and perhaps the
+ * number of the batch. So it names a batch that never was: as long as there are segments, every
+ * load misses it.
+ */
 static int lose_images(struct dm_sync_store *s)
 {
 	int r;
@@ -586,6 +592,7 @@ static int lose_images(struct dm_sync_store *s)
 	dm_sync_slots_exit(&s->slots);
 	/* So that a record that is cut is no damage. */
 	s->super.flags &= ~DM_SYNC_STORE_CLEAN;
+	s->super.batch = U64_MAX;
 	r = dm_sync_store_write_super(s);
 	if (!r)
 		r = lose_all(s);

@@ -20,6 +20,12 @@
  *    again with each probe of the store (dm-sync-commit-store.c), and no new point in
  *    time is taken before it was.
  *
+ * A clean end: what is owed is tried for the last time, and that includes what is only known
+ * to be owed when the committer comes by, who may not before this (dm-sync-patience.c). While
+ * something is owed all the same (a record, a slot block), or the newest batch did not end
+ * well, the superblock is not marked clean: the next load then looks at everything, as after
+ * a crash.
+ *
  * Ids: the superblock's are DM_SYNC_GENERATIONS_AHEAD above those that were handed out,
  * and after a start the first one that is handed out is the superblock's. So none is
  * ever given twice, and a point in time writes its record and nothing else.
@@ -34,7 +40,7 @@
  * the next write goes, as ever, to the home that does not hold what is believed, with a
  * number above both.
  */
-#include "dm-sync-store.h"
+#include "dm-sync-commit-store.h"
 
 #define DM_MSG_PREFIX "sync"
 
@@ -107,6 +113,78 @@ u32 dm_sync_store_take_own(struct dm_sync_store *s)
 {
 	WARN_ON_ONCE(s->next_own >= s->super.next_own);
 	return s->next_own++;
+}
+
+/*----------------------------------------------------------------
+ * In use, and not any more
+ *--------------------------------------------------------------*/
+
+/**
+ * dm_sync_store_arm - blocks may be written from now on
+ * @s: the store, loaded
+ * @why: out: a sentence, on errors
+ *
+ * The disk learns of it, and which ids may be given.
+ *
+ * Context: preresume, commit_lock held; sleeps for I/O.
+ * Return: 0 or a negative errno.
+ */
+int dm_sync_store_arm(struct dm_sync_store *s, const char **why)
+{
+	int r;
+
+	s->super.flags &= ~DM_SYNC_STORE_CLEAN;
+	s->super.store_sectors = s->layout.store_sectors;
+	/* As if they were used up: prepare_ids() writes the superblock. */
+	s->super.next_generation = s->next_generation;
+	s->super.next_own = s->next_own;
+	r = dm_sync_store_prepare_ids(s);
+	if (r)
+		*why = "the store cannot be written";
+	else
+		s->armed = true;
+	return r;
+}
+
+/*
+ * The source has gone on without images whose records could not say so. The device may be
+ * well by now, and nobody writes them later than this.
+ */
+static void pay_debts(struct dm_sync_store *s)
+{
+	int r;
+
+	dm_sync_space_late(s);
+	r = dm_sync_store_revive(s);
+	if (r)
+		DMERR("%s: the store still cannot be written: %d. Its lost images may look whole when it is used again",
+		      s->name, r);
+}
+
+static bool owes_nothing(const struct dm_sync_store *s)
+{
+	return !s->failed && !s->image_owed && s->rewrite == DM_SYNC_NO_BLOCK &&
+	       s->super.batch == s->batch;
+}
+
+/**
+ * dm_sync_store_disarm - from here on no block is written; whatever comes waits
+ * @s: the store, loaded
+ *
+ * Context: postsuspend, commit_lock held; sleeps for I/O.
+ */
+void dm_sync_store_disarm(struct dm_sync_store *s)
+{
+	if (s->armed)
+		pay_debts(s);
+	if (s->armed && owes_nothing(s)) {
+		s->super.flags |= DM_SYNC_STORE_CLEAN;
+		s->super.next_generation = s->next_generation;
+		s->super.next_own = s->next_own;
+		if (dm_sync_store_write_super(s))
+			DMERR("%s: the superblock of the store cannot be written", s->name);
+	}
+	s->armed = false;
 }
 
 /*----------------------------------------------------------------

@@ -23,10 +23,6 @@
  * already. First writes wait, in the committer's list, until the store is activated, or
  * fail when it goes.
  *
- * The superblock is not marked clean while the store owes something (a record, a slot
- * block) or its newest batch did not end well: the next load then looks at everything,
- * as after a crash, and gets it right.
- *
  * Locks: the registry lock for the list of contexts and their tables; commit_lock for all
  * that is loaded; the four stations exclude each other, being device-mapper's.
  */
@@ -329,24 +325,6 @@ static int load_once(struct dm_sync_store *s, const struct dm_sync_config *c,
 	return r;
 }
 
-/* The disk learns that blocks may be written from now on, and which ids may be given. */
-static int arm(struct dm_sync_store *s, const char **why)
-{
-	int r;
-
-	s->super.flags &= ~DM_SYNC_STORE_CLEAN;
-	s->super.store_sectors = s->layout.store_sectors;
-	/* As if they were used up: prepare_ids() writes the superblock. */
-	s->super.next_generation = s->next_generation;
-	s->super.next_own = s->next_own;
-	r = dm_sync_store_prepare_ids(s);
-	if (r)
-		*why = "the store cannot be written";
-	else
-		s->armed = true;
-	return r;
-}
-
 /**
  * dm_sync_store_activate - load the store, or take it up again
  * @s: the store
@@ -375,7 +353,7 @@ int dm_sync_store_activate(struct dm_sync_store *s, struct dm_target *ti,
 	s->fua = bdev_fua(bdev) || !bdev_write_cache(bdev);
 	r = load_once(s, c, &why);
 	if (!r)
-		r = arm(s, &why);
+		r = dm_sync_store_arm(s, &why);
 	if (!r)
 		s->config = c;
 	mutex_unlock(&s->commit_lock);
@@ -434,27 +412,6 @@ void dm_sync_store_presuspend_undo(struct dm_sync_store *s)
 	dm_sync_restore_pause(s, false);
 }
 
-static bool owes_nothing(const struct dm_sync_store *s)
-{
-	return !s->failed && !s->image_owed && s->rewrite == DM_SYNC_NO_BLOCK &&
-	       s->super.batch == s->batch;
-}
-
-/* From here on no block is written; whatever comes waits. */
-static void disarm(struct dm_sync_store *s)
-{
-	mutex_lock(&s->commit_lock);
-	if (s->armed && owes_nothing(s)) {
-		s->super.flags |= DM_SYNC_STORE_CLEAN;
-		s->super.next_generation = s->next_generation;
-		s->super.next_own = s->next_own;
-		if (dm_sync_store_write_super(s))
-			DMERR("%s: the superblock of the store cannot be written", s->name);
-	}
-	s->armed = false;
-	mutex_unlock(&s->commit_lock);
-}
-
 /**
  * dm_sync_store_postsuspend - no host I/O on the source any more: a clean end
  * @s: the store
@@ -466,7 +423,9 @@ void dm_sync_store_postsuspend(struct dm_sync_store *s)
 	if (s->loaded) {
 		flush_workqueue(s->conductor);
 		dm_sync_restore_flush(s);
-		disarm(s);
+		mutex_lock(&s->commit_lock);
+		dm_sync_store_disarm(s);
+		mutex_unlock(&s->commit_lock);
 		dm_sync_store_stop_timers(s);
 	}
 	s->ti = NULL;

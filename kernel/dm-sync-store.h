@@ -319,6 +319,8 @@ void dm_sync_store_unload(struct dm_sync_store *s);
 /* dm-sync-store-super.c: superblock, image records, segments.  All: commit_lock held. */
 int dm_sync_store_write_super(struct dm_sync_store *s);
 int dm_sync_store_prepare_ids(struct dm_sync_store *s);
+int dm_sync_store_arm(struct dm_sync_store *s, const char **why);
+void dm_sync_store_disarm(struct dm_sync_store *s);
 u32 dm_sync_store_take_generation(struct dm_sync_store *s);
 u32 dm_sync_store_take_own(struct dm_sync_store *s);
 int dm_sync_store_write_record(struct dm_sync_store *s, struct dm_sync_image *image,

@@ -65,10 +65,13 @@
  * grace period after delete_step() has ended. Counts may be read at any time.
  */
 #ifdef __KERNEL__
+#include <linux/limits.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/vmalloc.h>
 
 #include <asm/barrier.h>
 #endif
@@ -616,6 +619,16 @@ static bool images_ok(const struct dm_sync_view *v, u32 next_generation, u32 nex
 	return true;
 }
 
+/* kvcalloc() refuses what is larger than INT_MAX, however much memory there is. */
+static u32 *alloc_generations(u32 nr_slots)
+{
+	size_t size = array_size(nr_slots, sizeof(u32));
+
+	if (size > INT_MAX)
+		return __vmalloc(size, GFP_NOIO | __GFP_ZERO);
+	return kvcalloc(nr_slots, sizeof(u32), GFP_NOIO);
+}
+
 /**
  * dm_sync_view_load_begin - all images were added, entries follow
  * @v: the view
@@ -638,7 +651,7 @@ int dm_sync_view_load_begin(struct dm_sync_view *v, u32 next_generation, u32 nex
 	if (!load)
 		return -ENOMEM;
 	v->load = load;
-	load->generation = kvcalloc(nr_slots, sizeof(*load->generation), GFP_NOIO);
+	load->generation = alloc_generations(nr_slots);
 	if (!load->generation) {
 		load_free(v);
 		return -ENOMEM;

@@ -121,6 +121,7 @@ struct work_struct { void (*fn)(struct work_struct *work); bool pending; };
 struct dm_target { int unused; };
 
 #define INIT_WORK(w, f)		((w)->fn = (f))
+#define msleep(ms)		((void)(ms))
 #define queue_work(wq, w)	((void)(wq), (w)->pending = true)
 #define blk_start_plug(p)	((void)(p))
 #define blk_finish_plug(p)	((void)(p))
@@ -268,6 +269,7 @@ bool dm_sync_gate_enter(struct dm_sync_gate *gate, struct bio *bio, u8 *gen);
 void dm_sync_gate_leave(struct dm_sync_gate *gate, u8 gen);
 bool dm_sync_images_hold(struct dm_sync_store *s, struct bio *bio);
 int dm_sync_image_written(struct dm_sync_image *image);
+bool dm_sync_patience_away(struct dm_sync_store *s, bool away);
 void dm_sync_store_save(struct dm_sync_store *s, struct dm_sync_save *save);
 #define dm_sync_store_kick(s)	((void)(s))
 blk_status_t errno_to_blk_status(int error);

@@ -15,6 +15,7 @@
 #define STORE_SHIM_H
 #ifndef UNIT_KERNEL_H
 
+#include <limits.h>
 #include <malloc.h>
 #include <stdlib.h>
 
@@ -27,11 +28,14 @@ __attribute__((weak)) void (*shim_load)(void);	/* weak: one in the whole program
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define cond_resched()		((void)0)
 
+typedef unsigned int gfp_t;
 #define GFP_KERNEL		0
 #define GFP_NOIO		0
 #define GFP_ATOMIC		1
 #define __GFP_NORETRY		0
 #define __GFP_NOWARN		0
+#define __GFP_ZERO		0
+#define array_size(n, size)	((size_t)(n) * (size))
 
 extern int shim_fail_in;
 __attribute__((weak)) size_t shim_bytes;
@@ -67,7 +71,8 @@ static inline void shim_free(void *p)
 
 #define kzalloc(size, gfp)	shim_alloc(1, size, gfp)
 #define kcalloc(n, size, gfp)	shim_alloc(n, size, gfp)
-#define kvcalloc(n, size, gfp)	shim_alloc(n, size, gfp)
+#define kvcalloc(n, size, gfp)	((size_t)(n) * (size) > INT_MAX ? NULL : shim_alloc(n, size, gfp))
+#define __vmalloc(size, gfp)	shim_alloc(1, size, gfp)
 #define kfree(p)		shim_free(p)
 #undef kvfree			/* range-shim.h has a simpler one */
 #define kvfree(p)		shim_free(p)

@@ -14,7 +14,10 @@
 #define CHUNKS		600u
 #define SECTORS		(CHUNKS * 8 - 3u)
 #define SLOTS		(4 * CHUNKS)
-#define FIRST_SLOT	5000u		/* sector */
+#define SEGMENT		97u		/* slots */
+#define HEAD		5u		/* of a segment, in slots */
+#define STORE_PAGES	(SLOTS + (SLOTS / SEGMENT + 1) * HEAD)
+#define FIRST_PAGE	5000u		/* sector */
 #define MAP_BLOCK	64u		/* bits */
 #define MAP_GROUP	2u		/* blocks */
 #define HOSTS		12u
@@ -42,11 +45,11 @@ static struct workqueue_struct wq;
 static struct host hosts[HOSTS];
 
 static stamp_t now_there[CHUNKS], durable[CHUNKS];	/* the source, and when the power goes */
-static stamp_t slot_data[SLOTS];
+static stamp_t store_data[STORE_PAGES];		/* 0 in the segments' heads */
 static stamp_t point_of_newest[CHUNKS], wanted[CHUNKS], before[CHUNKS], expected[CHUNKS];
 static enum dm_sync_found where[CHUNKS];
 static u32 slot_of[CHUNKS], next_slot;
-static bool protected[CHUNKS], owned[CHUNKS], was_marked[CHUNKS], bad_slot[SLOTS];
+static bool protected[CHUNKS], owned[CHUNKS], was_marked[CHUNKS], bad_page[STORE_PAGES];
 static stamp_t next_stamp;
 static bool begun, told, quiet, aborted, bad_chunks, map_dies;
 static unsigned int fail_flush, fail_map, fail_super, fail_record, fail_write, abort_in;
@@ -58,6 +61,12 @@ static u32 rnd(u32 below)
 {
 	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
 	return (seed >> 33) % below;
+}
+
+/* Where a slot is: segments lie one after the other, each with a head before its slots. */
+static u32 page_of(u32 slot)
+{
+	return slot + (slot / SEGMENT + 1) * HEAD;
 }
 
 /* The n-th from now on fails, and none after it. */
@@ -209,8 +218,8 @@ static int page_io(struct bio *bio, u64 at, struct page *page)
 	stamp_t *data = page_address(page);
 
 	if (bio->bi_bdev == &store_dev) {
-		*data = slot_data[at];
-		return bad_slot[at] ? -EIO : 0;
+		*data = store_data[at];
+		return bad_page[at] ? -EIO : 0;
 	}
 	if (bio->bi_opf == REQ_OP_READ) {
 		*data = now_there[at];
@@ -226,7 +235,7 @@ static int page_io(struct bio *bio, u64 at, struct page *page)
 
 int submit_bio_wait(struct bio *bio)
 {
-	u64 at = bio->bi_bdev == &store_dev ? (bio->bi_iter.bi_sector - FIRST_SLOT) / 8 :
+	u64 at = bio->bi_bdev == &store_dev ? (bio->bi_iter.bi_sector - FIRST_PAGE) / 8 :
 					      bio->bi_iter.bi_sector / 8;
 	int r = 0, error;
 
@@ -275,7 +284,7 @@ enum dm_sync_found dm_sync_view_find(const struct dm_sync_view_image *view, u64 
 
 sector_t dm_sync_store_slot_sector(const struct dm_sync_store_layout *l, u32 slot)
 {
-	return FIRST_SLOT + slot * 8;
+	return FIRST_PAGE + page_of(slot) * 8;
 }
 
 /* For the newest image, and with it for all that have the chunk in the source. */
@@ -288,7 +297,7 @@ static void save_chunk(u64 chunk, stamp_t stamp)
 	if (where[chunk] == DM_SYNC_FOUND_SOURCE) {
 		where[chunk] = DM_SYNC_FOUND_SLOT;
 		slot_of[chunk] = next_slot++;
-		slot_data[slot_of[chunk]] = stamp;
+		store_data[page_of(slot_of[chunk])] = stamp;
 	}
 	dm_sync_restore_saved(&store, chunk);
 }
@@ -424,23 +433,29 @@ static void host_write(struct host *h)
 	issue(first, last);
 }
 
+/* Across chunks, and cut to what lies in one piece. */
 static void host_read(void)
 {
 	struct bio bio = { .bi_bdev = &source_dev };
 	struct dm_sync_image *counted = NULL;
-	u64 chunk = rnd(CHUNKS);
+	u64 chunk = rnd(CHUNKS), sector = chunk * 8 + rnd(3), end;
 	stamp_t got;
 
-	bio.bi_iter.bi_sector = chunk * 8 + rnd(3);
-	bio.bi_iter.bi_size = 512;
+	end = min(sector + 1 + rnd(60), SECTORS);
+	bio.bi_iter.bi_sector = sector;
+	bio.bi_iter.bi_size = (end - sector) << SECTOR_SHIFT;
 	if (dm_sync_restore_read(&store, &bio, &counted) == DM_MAPIO_KILL) {
 		expect(where[chunk] == DM_SYNC_FOUND_BAD, "seed %llu: a read fails", seed);
 		return;
 	}
-	got = bio.bi_bdev == &source_dev ? now_there[chunk] :
-	      slot_data[(bio.bi_iter.bi_sector - FIRST_SLOT) / 8];
-	expect(got == expected[chunk] || (where[chunk] == DM_SYNC_FOUND_BAD && !owned[chunk]),
-	       "seed %llu: chunk %llu reads %u, not %u", seed, chunk, got, expected[chunk]);
+	end = sector + bio_sectors(&bio);
+	for (; chunk * 8 < end; chunk++, bio.bi_iter.bi_sector += 8) {
+		got = bio.bi_bdev == &source_dev ? now_there[chunk] :
+		      store_data[(bio.bi_iter.bi_sector - FIRST_PAGE) / 8];
+		expect(got == expected[chunk] ||
+		       (where[chunk] == DM_SYNC_FOUND_BAD && !owned[chunk]),
+		       "seed %llu: chunk %llu reads %u, not %u", seed, chunk, got, expected[chunk]);
+	}
 	if (counted)
 		dm_sync_restore_read_end(counted);
 	expect(!image.own_writes.counter, "a read is counted");
@@ -524,8 +539,8 @@ static void make_source(bool bad)
 		if (where[i] == DM_SYNC_FOUND_SLOT) {
 			next_slot += rnd(40) == 0;
 			slot_of[i] = next_slot++;
-			bad_slot[slot_of[i]] = bad && rnd(60) == 0;
-			wanted[i] = slot_data[slot_of[i]] = ++next_stamp;
+			bad_page[page_of(slot_of[i])] = bad && rnd(60) == 0;
+			wanted[i] = store_data[page_of(slot_of[i])] = ++next_stamp;
 		}
 		expected[i] = durable[i] = now_there[i];
 	}
@@ -535,7 +550,7 @@ static void make_store(void)
 {
 	memset(hosts, 0, sizeof(hosts));
 	memset(owned, 0, sizeof(owned));
-	memset(bad_slot, 0, sizeof(bad_slot));
+	memset(bad_page, 0, sizeof(bad_page));
 	fail_flush = fail_map = fail_super = fail_record = fail_write = abort_in = 0;
 	begun = told = aborted = false;
 	failures = 0;

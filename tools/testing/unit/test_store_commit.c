@@ -300,15 +300,6 @@ static void destroy_images(void)
 	}
 }
 
-static void arm_store(void)
-{
-	store.super.flags &= ~DM_SYNC_STORE_CLEAN;
-	store.super.store_sectors = store.layout.store_sectors;
-	store.super.next_generation = store.next_generation;
-	store.super.next_own = store.next_own;
-	store.armed = !dm_sync_store_prepare_ids(&store);
-}
-
 static int start(void)
 {
 	const char *why = "";
@@ -326,7 +317,7 @@ static int start(void)
 	mutex_lock(&store.commit_lock);
 	r = dm_sync_store_load(&store, &config, &why);
 	if (!r)
-		arm_store();
+		dm_sync_store_arm(&store, &why);
 	mutex_unlock(&store.commit_lock);
 	check(!r || disk->off || disk->fail_nr, "load: %d, %s", r, why);
 	config.format = false;
@@ -336,11 +327,8 @@ static int start(void)
 static void stop(bool clean)
 {
 	mutex_lock(&store.commit_lock);
-	if (clean && !store.failed && !store.image_owed && store.rewrite == DM_SYNC_NO_BLOCK &&
-	    store.super.batch == store.batch) {
-		store.super.flags |= DM_SYNC_STORE_CLEAN;
-		dm_sync_store_write_super(&store);
-	}
+	if (clean)
+		dm_sync_store_disarm(&store);
 	store.armed = false;
 	mutex_unlock(&store.commit_lock);
 	destroy_images();
@@ -889,6 +877,12 @@ static void cost(bool has_cache, bool fua)
 	disk_destroy(disk);
 }
 
+static int reload(u32 index)
+{
+	store.cached = DM_SYNC_NO_BLOCK;
+	return load_block(&store, index);
+}
+
 /* Damage takes the images, not the store; and not the source. */
 static void damage(void)
 {
@@ -951,12 +945,6 @@ static void test_damage(void)
 	disk_destroy(disk);
 }
 
-static int reload(u32 index)
-{
-	store.cached = DM_SYNC_NO_BLOCK;
-	return load_block(&store, index);
-}
-
 /* Of a slot block that is not cached memory knows one bit. The rest is on the disk. */
 static void test_reread(void)
 {
@@ -1000,6 +988,71 @@ static void test_reread(void)
 	   "and is the newest at the next start");
 	stop(true);
 	disk_destroy(disk);
+}
+
+static void new_store(void)
+{
+	seed = 2;
+	rng = 7;
+	broken = false;
+	memset(&model, 0, sizeof(model));
+	model.coming_nr = model.own_image = -1;
+	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
+			   600 * CHUNK_SECTORS, rnd);
+	config.hold_max = 5;
+	start();
+	store.hold_max = 5;
+	do
+		create();
+	while (!model.image[0].live);
+}
+
+/* Shut down in order; then one home of a block rots that the newest batch is not of. */
+static void rot_after_clean_end(void)
+{
+	u64 at;
+
+	new_store();
+	prepare(&writes[0], 0, 3, NULL, 0);
+	writes[0].save.done = source_done;
+	dm_sync_store_save(&store, &writes[0].save);
+	work();
+	mutex_lock(&store.commit_lock);
+	check(!reload(1) && !dm_sync_store_rewrite(&store), "the newest batch");
+	at = dm_sync_store_slot_block(&store.layout, 0) * 2ull +
+	     dm_sync_store_block(&store, 0).home;
+	mutex_unlock(&store.commit_lock);
+	stop(true);
+	disk->now[at * 4096 + 100] ^= 1;
+	disk->medium[at * 4096 + 100] ^= 1;
+}
+
+/* The load that finds damage can be cut anywhere: the next one finds it as well. */
+static void test_damage_is_remembered(void)
+{
+	unsigned long cut;
+	bool lost = true, off;
+
+	damaged = true;
+	for (cut = 1; cut < 200; cut++) {
+		rot_after_clean_end();
+		for (u32 i = 0; i < cut; i++)
+			rnd(2);
+		disk->cut_at = disk->writes + (cut + 3) / 4;
+		off = start();
+		while (disk->off) {
+			stop(false);
+			disk_power_on(disk);
+			start();
+		}
+		lost &= store.image[0]->lost && !store.image[0]->view && !store.slots.used;
+		stop(true);
+		disk_destroy(disk);
+		if (!off)
+			break;
+	}
+	damaged = false;
+	ok(lost && cut > 8, "damage is found again after a power cut, at any of %lu", cut);
 }
 
 static void hang(void)
@@ -1057,6 +1110,67 @@ static void test_hang(void)
 	ok(!broken, "and the store is as good as new");
 	stop(true);
 	disk_destroy(disk);
+}
+
+/* The image is lost; when it is loaded again it still is. */
+static void stays_lost(const char *what)
+{
+	ok(given_up && !store.image[0]->view, "%s: the image is given up", what);
+	disk->fail_nr = 0;
+	stop(true);
+	start();
+	ok(store.super.segments && store.image[0]->lost && !store.image[0]->view,
+	   "and its record says so after an orderly end");
+	check_all();
+	ok(!broken, "and the store is as good as new");
+	stop(true);
+	disk_destroy(disk);
+}
+
+/* What is owed is tried again when the store is taken out of use, not only by the probe. */
+static void test_removal_before_the_probe(void)
+{
+	new_store();
+	given_up = 0;
+	disk->fail_at = disk->writes + 1;
+	disk->fail_nr = 1000;
+	prepare(&writes[0], 0, 1, NULL, 0);
+	writes[0].save.done = source_done;
+	dm_sync_store_save(&store, &writes[0].save);
+	work();
+	ok(store.failed && store.image_owed, "neither save nor record can be written");
+	stays_lost("a removal before the probe");
+}
+
+static void hang_once(void)
+{
+	disk->hang = NULL;
+	jiffies += config.hold_max * HZ + 1;
+	store.patience.fn(&store.patience);
+}
+
+/* Who suspends waits for commit_lock, and has it before the committer looks again. */
+static void test_removal_after_a_hang(void)
+{
+	new_store();
+	let_through = given_up = 0;
+	prepare(&writes[0], 0, 1, NULL, 0);
+	writes[0].save.yields = true;
+	writes[0].save.done = source_done;
+	dm_sync_store_save(&store, &writes[0].save);
+	disk->hang = hang_once;
+	store.commit_work.queued = false;
+	dm_sync_patience_begin(&store);
+	mutex_lock(&store.commit_lock);
+	dm_sync_patience_away(&store, false);
+	commit_once(&store);
+	ok(store.hung && let_through == 1 && !given_up, "the source has gone on");
+	ok(store.commit_work.queued, "the committer is told");
+	dm_sync_store_disarm(&store);
+	ok(!store.hung && !writes[0].orphan, "all is given back");
+	mutex_unlock(&store.commit_lock);
+	work();
+	stays_lost("a removal after a hang");
 }
 
 /* An error is not the end; a device that does not answer is, until it does. */
@@ -1122,8 +1236,11 @@ int main(int argc, char **argv)
 	cost(true, false);
 	test_damage();
 	test_reread();
+	test_damage_is_remembered();
 	test_reach();
 	test_hang();
+	test_removal_before_the_probe();
+	test_removal_after_a_hang();
 	for (s = first; s < first + nr; s++)
 		good &= play(s, length);
 	ok(good, "%u runs of %u steps: all images are right", nr, length);

@@ -62,7 +62,7 @@ static LIST_HEAD(saves);
 static u32 free_slots[SLOTS], nr_free, next_generation, next_own;
 static u64 now;
 static stamp_t next_stamp;
-static bool no_memory, deny;
+static bool no_memory, deny, away;
 static unsigned int reads_checked, requeued, splits, given_up, bad_saved, own_saves, yielded;
 static unsigned long long seed;
 
@@ -626,8 +626,18 @@ static void commit_end(void)
 		end_save(save, 0);
 }
 
+bool dm_sync_patience_away(struct dm_sync_store *s, bool now_away)
+{
+	bool was = away;
+
+	(void)s;
+	away = now_away;
+	return was;
+}
+
 int dm_sync_image_written(struct dm_sync_image *image)
 {
+	expect(away, "the committer does I/O and is not away");
 	if (image->lost || !image->view)
 		return -EIO;
 	image->written = true;
@@ -902,6 +912,40 @@ static void end(void)
 	dm_sync_cow_exit(&store);
 }
 
+static unsigned int runs_of_job;
+
+static void with_pages(struct dm_sync_job *job)
+{
+	runs_of_job++;
+	dm_sync_job_free_pages(&store.jobs, job);
+}
+
+static void want_pages(struct dm_sync_job *job)
+{
+	dm_sync_job_want_pages(&store.jobs, job, DM_SYNC_JOB_BYTES, with_pages);
+}
+
+/* A store that hangs has the reserve, and for a while there is no other memory. */
+static void test_no_reserve(void)
+{
+	struct dm_sync_job job = { .bytes = 0 };
+	struct dm_sync_pages *left;
+
+	begin();
+	left = store.jobs.reserve;
+	store.jobs.reserve = NULL;
+	no_memory = true;
+	dm_sync_job_queue(&store.jobs, &job, want_pages);
+	for (int i = 0; i < 5; i++)
+		ok(jobs_step() && !runs_of_job, "who waits for memory is not forgotten");
+	no_memory = false;
+	for (int i = 0; i < 10000 && jobs_step(); i++)
+		continue;
+	ok(runs_of_job == 1 && !store.jobs.work.pending, "and has it when there is some");
+	dm_sync_jobs_take_back(&store.jobs, left);
+	end();
+}
+
 int main(int argc, char **argv)
 {
 	unsigned long long first = argc > 1 ? strtoull(argv[1], NULL, 0) : 1, run;
@@ -922,6 +966,7 @@ int main(int argc, char **argv)
 		if (unit_row_failures)
 			printf("# history %llu\n", run);
 	}
+	test_no_reserve();
 	point("images show what they have to, and everything comes to rest");
 	printf("# %u sectors read, %u splits, %u requeued, %u yielded, %u images given up, %u bad, %u own\n",
 	       reads_checked, splits, requeued, yielded, given_up, bad_saved, own_saves);

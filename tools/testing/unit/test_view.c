@@ -276,6 +276,14 @@ static int load(u32 slot, u64 chunk, u16 flags, u32 generation)
 	return dm_sync_view_load(&v, slot, &e);
 }
 
+/* Its numbers take more than kvcalloc() gives. */
+static void test_load_large(void)
+{
+	dm_sync_view_init(&v, CHUNKS);
+	eq(dm_sync_view_load_begin(&v, 30, 200, 1u << 29), 0, "a store of 2^29 slots");
+	dm_sync_view_exit(&v);
+}
+
 static void test_load(void)
 {
 	struct dm_sync_view_image *one, *two, *three;
@@ -492,6 +500,7 @@ int main(void)
 	test_late();
 	test_steps();
 	test_memory();
+	test_load_large();
 	test_load();
 	test_interrupted();
 	test_readers();

@@ -420,6 +420,21 @@ t_writes_to_the_store_fail()
 	used_becomes 0
 }
 
+# What is owed is written by the end at the latest, if it can be.
+t_a_removal_before_the_store_is_probed()
+{
+	volume
+	create a
+	touch_chunks 0 5
+	swap st "0 $STORE_N flakey $D1 0 0 3600 1 error_writes"
+	touch_chunks 5 3
+	swap st "0 $STORE_N linear $D1 0"
+	remove d.a v
+	store
+	lost a "$FAILED"
+	used_becomes 0
+}
+
 # No slot of the store can be read, all before them can, and everything be written. Slots
 # begin at sector 2048: a store of this size has its tables in one MiB.
 hurt_slots()
@@ -533,4 +548,5 @@ run_tests t_drop_gives_up_the_oldest_first t_drop_under_writers \
 	t_a_restore_that_needs_more_room_than_there_is t_a_restore_under_a_door_that_is_in_use \
 	t_an_own_write_fails_alone_when_the_store_is_full t_low_water \
 	t_the_store_dies_under_writers t_a_store_that_does_not_answer \
-	t_writes_to_the_store_fail t_reads_of_the_store_fail t_reads_of_the_source_fail
+	t_writes_to_the_store_fail t_a_removal_before_the_store_is_probed \
+	t_reads_of_the_store_fail t_reads_of_the_source_fail
