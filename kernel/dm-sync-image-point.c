@@ -106,6 +106,7 @@ int dm_sync_image_record_point(struct dm_sync_image *image, u32 generation, u32 
 	int r;
 
 	new.facts.was_synced = new.facts.restore_incomplete = false;
+	new.facts.writes_merged = false;
 	new.facts.ever_synced |= generation != 0;
 	set_point(image, &new);
 	image->point = generation ? dm_sync_now() : 0;

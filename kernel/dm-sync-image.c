@@ -143,6 +143,7 @@ static u32 record_flags(const struct dm_sync_image *image)
 	       (f->ever_synced ? DM_SYNC_IMAGE_EVER_SYNCED : 0) |
 	       (f->was_synced ? DM_SYNC_IMAGE_WAS_SYNCED : 0) |
 	       (image->hold_released ? DM_SYNC_IMAGE_HOLD_RELEASED : 0) |
+	       (f->writes_merged ? DM_SYNC_IMAGE_MERGED : 0) |
 	       (image->dissolved ? DM_SYNC_IMAGE_DISSOLVED : 0);
 }
 
@@ -322,6 +323,7 @@ struct dm_sync_image *dm_sync_image_load(struct dm_sync_store *s, unsigned int n
 	p->facts.restore_incomplete = r->flags & DM_SYNC_IMAGE_INCOMPLETE;
 	p->facts.ever_synced = r->flags & DM_SYNC_IMAGE_EVER_SYNCED;
 	p->facts.was_synced = r->flags & DM_SYNC_IMAGE_WAS_SYNCED;
+	p->facts.writes_merged = r->flags & DM_SYNC_IMAGE_MERGED;
 	p->generation = r->changes;
 	p->sync_time = r->sync_time;
 	p->reason = image->lost_reason = r->reason;

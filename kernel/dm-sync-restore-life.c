@@ -29,7 +29,10 @@
  *
  * The end. Complete, when the map is empty and that is durable: the image is Synchronized,
  * as the source was it at the beginning. Its own writes, if it had any, are part of what
- * the source has now; they stay where they are, and are not counted as changes any more.
+ * the source has now; they stay where they are, and are not counted as changes any more, but
+ * as part of the point in time, which is that of the restore (writes_merged). So what is written
+ * later cannot be told from them by its slot, and Reset, which frees all own slots, would lead to
+ * neither point in time: it is refused until the image is taken anew.
  * Or broken off, by Abort or because chunks could not be restored or the image was lost:
  * then the source holds the image's content in part and what it had before in the rest,
  * and hosts meet it so from that moment on. The image is Broken, "restore incomplete", and
@@ -572,32 +575,44 @@ static bool event_step(struct dm_sync_image *image, enum dm_sync_event ev,
 	return changed;
 }
 
-/* What is true of the image when the source has become it. */
-static void set_restored(struct dm_sync_image *image, bool written, bool incomplete,
-			 bool was_synced)
+static void set_facts(struct dm_sync_image *image, bool written,
+		      const struct dm_sync_facts *facts)
 {
 	spin_lock_irq(&image->pair.lock);
 	image->written = written;
-	image->pair.facts.restore_incomplete = incomplete;
-	image->pair.facts.was_synced = was_synced;
+	image->pair.facts = *facts;
 	spin_unlock_irq(&image->pair.lock);
+}
+
+/* What is true of the image when the source has become it.  commit_lock held. */
+static struct dm_sync_facts restored_facts(struct dm_sync_image *image)
+{
+	const struct dm_sync_view_image *view =
+		rcu_dereference_protected(image->view,
+					  lockdep_is_held(&image->store->commit_lock));
+	struct dm_sync_facts facts = image->pair.facts;
+
+	facts.restore_incomplete = facts.was_synced = false;
+	facts.writes_merged = view->own.nr;
+	return facts;
 }
 
 /* The map is empty.  commit_lock held. */
 static int complete_it(struct dm_sync_image *image, const struct dm_sync_step *to)
 {
-	bool written = image->written, incomplete = image->pair.facts.restore_incomplete;
-	bool was_synced = image->pair.facts.was_synced;
+	struct dm_sync_facts was = image->pair.facts, facts;
 	struct dm_sync_store *s = image->store;
+	bool written = image->written;
 	int error;
 
 	if (image->lost)
 		return -EIO;
+	facts = restored_facts(image);
 	image->point = written ? dm_sync_now() : 0;
-	set_restored(image, false, false, false);
+	set_facts(image, false, &facts);
 	error = dm_sync_store_write_record(s, image, to);
 	if (error) {
-		set_restored(image, written, incomplete, was_synced);
+		set_facts(image, written, &was);
 	} else {
 		spin_lock_irq(&image->pair.lock);
 		image->pair.sync_time = image->point ?: image->pair.sync_time;

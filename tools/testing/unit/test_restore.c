@@ -35,7 +35,7 @@ struct host {
 
 static struct dm_sync_store store;
 static struct dm_sync_image image;
-static struct dm_sync_view_image image_view = { 1 };
+static struct dm_sync_view_image image_view = { .generation = 1 };
 static struct block_device source_dev, store_dev;
 static struct dm_sync_config config;
 static struct workqueue_struct wq;
@@ -700,6 +700,43 @@ static void test_records(void)
 	quiet = false;
 }
 
+/* The image's own writes are part of what the source is then, and of what the image was. */
+static void test_own_writes(void)
+{
+	quiet = true;
+	for (u32 nr = 0; nr < 3; nr++) {
+		make_store();
+		make_source(false);
+		image_view.own.nr = nr;
+		image.written = nr == 2;
+		image.pair.sync_time = 1;
+		begin();
+		run();
+		ok(!image.written && image.pair.facts.writes_merged == !!nr,
+		   "with %u own slots, %swritten", nr, nr == 2 ? "" : "not ");
+		ok((image.pair.sync_time != 1) == (nr == 2), "its point in time");
+		dm_sync_restore_free(&store);
+	}
+	image_view.own.nr = 0;
+
+	make_store();
+	make_source(false);
+	image_view.own.nr = 1;
+	image.written = true;
+	begin();
+	fail_record = 1;
+	run_worker(store.restore_memory);
+	while (!told)
+		run_worker(store.restore_memory);
+	finish();
+	ok(store.restore && image.written && !image.pair.facts.writes_merged,
+	   "not while the record cannot be written");
+	image_view.own.nr = 0;
+	run();
+	dm_sync_restore_free(&store);
+	quiet = false;
+}
+
 static void test_load(void)
 {
 	const char *why;
@@ -792,6 +829,7 @@ int main(void)
 	plan(0);
 	test_histories();
 	test_records();
+	test_own_writes();
 	test_load();
 	test_rest();
 	test_info();

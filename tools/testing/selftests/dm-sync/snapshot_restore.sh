@@ -216,12 +216,30 @@ t_with_the_own_writes_of_the_image()
 	again
 	fields v@a copy_state=Synchronized
 	as_kept a b
-	# The next own write is one of a new kind.
-	dmsio fill "$(dev d.a)" --sectors 100:8 >/dev/null
+	own_writes_stay
+}
+
+# The next own write is one of a new kind, and those before it are part of the image.
+own_writes_stay()
+{
+	equal "reset of what was not written since" "$(message v image reset-replica a)" 0
+	as_kept a b
+	dmsio fill "$(dev d.a)" --sectors 100:8 --seq 55 >/dev/null
 	wait_state v@a Skewed
 	source_is "$TMP/a.kept"
+	keep_image a
+	equal "reset" "$(message v image reset-replica a)" EPERM
 	again
 	fields v@a copy_state=Skewed
+	equal "reset after a reload" "$(message v image reset-replica a)" EPERM
+	as_kept a b
+	image resync a
+	keep a
+	dmsio fill "$(dev d.a)" --sectors 100:8 --seq 56 >/dev/null
+	wait_state v@a Skewed
+	image reset-replica a
+	fields v@a copy_state=Synchronized
+	as_kept a b
 }
 
 t_abort_leaves_a_source_that_can_be_restored()
