@@ -116,6 +116,21 @@ static bool next_step(struct dm_sync_image *image, enum dm_sync_event ev,
 	return changed;
 }
 
+/*
+ * The state of an image that is lost. Where something is in flight that would end it anyway, or
+ * its creation has not come to an end, the event changes nothing, as that decides; but it may
+ * never be done, or fail. What is on the disk has to be a state that something leads out of.
+ */
+static void lost_state(struct dm_sync_image *image, u32 reason, struct dm_sync_step *to)
+{
+	if (!next_step(image, loss_of(reason), to) &&
+	    to->copy_state != DM_SYNC_COPY_STATE_BROKEN)
+		*to = (struct dm_sync_step) {
+			DM_SYNC_COPY_STATE_BROKEN, DM_SYNC_PROGRESS_STATUS_REQUIRES_RESYNC,
+			DM_SYNC_COPY_STATE_SYNCHRONIZED,
+		};
+}
+
 /* Go on with the deletion that is under way until it has ended; commit_lock held. */
 static void finish_deletion(struct dm_sync_store *s)
 {
@@ -195,8 +210,7 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
 	/* Also when it only seems lost, as it is being deleted by force. */
 	if (image->lost && !rcu_access_pointer(image->view))
 		return 0;
-	/* With the facts of before. */
-	next_step(image, loss_of(reason), &to);
+	lost_state(image, reason, &to);		/* with the facts of before */
 	restoring = dm_sync_restore_is_from(s, image);
 	if (restoring) {
 		spin_lock_irq(&image->pair.lock);
