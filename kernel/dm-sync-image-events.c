@@ -32,6 +32,7 @@
  * Writes that wait for space are not these: they are in the gate, and the committer's
  * to end (dm-sync-commit-space.c). Their images are shown as Suspended for that time.
  */
+#include <linux/blkdev.h>
 #include <linux/sched/mm.h>
 
 #include "dm-sync-image.h"
@@ -366,10 +367,23 @@ void dm_sync_image_restore_over(struct dm_sync_image *image)
  * Telling.  On the conductor.
  *--------------------------------------------------------------*/
 
+/*
+ * With the image went the restore from it: what hosts have read of it through the page cache is
+ * not what they find in the source. Not when it is given up: dropping pages may wait for a
+ * writer of the door, and he for the committer.
+ */
+static void drop_pages(struct dm_sync_image *image)
+{
+	if (image->pair.facts.restore_incomplete)
+		invalidate_bdev(dm_disk(image->store->md)->part0);
+}
+
 static void tell_lost(struct dm_sync_image *image)
 {
 	struct dm_sync_step to;
 
+	if (READ_ONCE(image->lost))
+		drop_pages(image);
 	/* It may have been made good, or ended, since. */
 	if (!READ_ONCE(image->lost) || !next_step(image, loss_of(image->lost_reason), &to))
 		return;
