@@ -175,7 +175,11 @@ static void give_up_view(struct dm_sync_store *s, struct dm_sync_image *image)
 	dm_sync_view_free(view);
 }
 
-/* What is not in sight yet, and has no conductor, needs nobody to be told. */
+/*
+ * What is being loaded is in nobody's sight, and no operation is under way that would set the
+ * state once more. All others are told of, at the latest when the store is resumed: one that is
+ * being made just now, too, whose creation publishes a state that is not true any more.
+ */
 static void lost_unseen(struct dm_sync_image *image, const struct dm_sync_step *to)
 {
 	struct dm_sync_pair *p = &image->pair;
@@ -232,7 +236,7 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
 	}
 	give_up_view(s, image);
 	image->written = false;
-	if (!image->pair.id && !READ_ONCE(s->live))
+	if (!s->loaded)
 		lost_unseen(image, &to);
 	else
 		happened(image, EVENT_LOST);
