@@ -56,8 +56,8 @@
  *
  * Locks: s->restore is set and cleared with commit_lock held, cleared with r->apply as
  * well, and read under RCU. The structure outlives the restore, as the worker may be
- * waiting for the committer, who is ending it; it is freed before the next one begins, or
- * with the store.
+ * waiting for the committer, who is ending it, and he uses it last of all; it is freed before
+ * the next one begins, when both have let go of it (dm_sync_restore_rest()), or with the store.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
@@ -365,9 +365,11 @@ int dm_sync_restore_may(struct dm_sync_image *image, const char **why)
  * @s: the store; no restore goes on
  * @why: out: a constant sentence when it still does
  *
- * It lets go of who waited for it; if it waits for space itself that takes long.
+ * It lets go of who waited for it; if it waits for space itself that takes long. Who ends a
+ * restore, the committer mostly, starts the worker for that last of all, and holds commit_lock
+ * until then.
  *
- * Context: the conductor; may sleep.
+ * Context: the conductor, without commit_lock; may sleep.
  * Return: 0, and it begins nothing more; or -EBUSY.
  */
 int dm_sync_restore_rest(struct dm_sync_store *s, const char **why)
@@ -375,6 +377,8 @@ int dm_sync_restore_rest(struct dm_sync_store *s, const char **why)
 	struct dm_sync_restore *r = s->restore_memory;
 	unsigned int looks;
 
+	mutex_lock(&s->commit_lock);
+	mutex_unlock(&s->commit_lock);
 	for (looks = 0; r && work_busy(&r->work.work); looks++) {
 		if (looks == LOOKS) {
 			*why = "the last restore has not come to rest yet";
