@@ -627,8 +627,12 @@ static int complete_it(struct dm_sync_image *image, const struct dm_sync_step *t
 	return error;
 }
 
-/* Was that said of this restore?  A suspend may have kept the news of an earlier one. */
-static bool is_told(struct dm_sync_image *image)
+/*
+ * Was that said of this restore?  A suspend may have kept the news of an earlier one. And is it
+ * still true?  Hosts have gone on, and a chunk that could not be restored may have been, for one
+ * of them: what is being cleared has to be flushed and durable before it is not *left.
+ */
+static bool is_told(struct dm_sync_image *image, u64 *left)
 {
 	struct dm_sync_store *s = image->store;
 	struct dm_sync_restore *r;
@@ -637,6 +641,12 @@ static bool is_told(struct dm_sync_image *image)
 	mutex_lock(&s->commit_lock);
 	r = current_restore(s);
 	told = r && r->image == image && r->told;
+	if (told) {
+		spin_lock_irq(&r->lock);	/* settle() clears under it */
+		told = !r->settling;
+		*left = dm_sync_map_count(r->map);
+		spin_unlock_irq(&r->lock);
+	}
 	mutex_unlock(&s->commit_lock);
 	return told;
 }
@@ -654,9 +664,8 @@ void dm_sync_restore_finish(struct dm_sync_image *image)
 	u64 left;
 	int error;
 
-	if (!is_told(image))
-		return;
-	left = dm_sync_restore_left(image);
+	if (!is_told(image, &left))
+		return;		/* or not yet: the worker asks again */
 	if (!event_step(image, left ? DM_SYNC_EV_SOURCE_COPY_ERROR : DM_SYNC_EV_COPY_DONE, &to))
 		return;
 	if (left) {

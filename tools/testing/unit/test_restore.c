@@ -241,9 +241,26 @@ int submit_bio_wait(struct bio *bio)
 	return r;
 }
 
+/* The end was told, and the conductor comes while the last chunk is being cleared. */
+static bool conductor_is_early;
+static unsigned int early;
+
+static void early_conductor(void)
+{
+	struct dm_sync_restore *r = store.restore;
+
+	if (!conductor_is_early || !r || !r->settling || dm_sync_map_count(r->map))
+		return;
+	early++;
+	r->told = true;
+	dm_sync_restore_finish(&image);
+	expect(store.restore == r, "it is not complete before it is flushed");
+}
+
 int blkdev_issue_flush(struct block_device *bdev)
 {
 	others_go_on();
+	early_conductor();
 	if (fails(&fail_flush))
 		return -EIO;
 	memcpy(durable, now_there, sizeof(durable));
@@ -763,6 +780,22 @@ static void test_load(void)
 	quiet = false;
 }
 
+static void test_early_end(void)
+{
+	quiet = true;
+	conductor_is_early = true;
+	make_store();
+	make_source(false);
+	begin();
+	run();
+	ok(early && !store.restore && !image.pair.facts.restore_incomplete,
+	   "it ends when what was cleared last is durable");
+	point("a conductor that comes too early");
+	conductor_is_early = false;
+	dm_sync_restore_free(&store);
+	quiet = false;
+}
+
 static void test_rest(void)
 {
 	const char *why = NULL;
@@ -831,6 +864,7 @@ int main(void)
 	test_records();
 	test_own_writes();
 	test_load();
+	test_early_end();
 	test_rest();
 	test_info();
 	return done();
