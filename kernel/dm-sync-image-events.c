@@ -249,7 +249,9 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
  *
  * "Written" is durable when it returns; so after a crash, too, nobody takes the image
  * for what it was at its point in time. The state in the record may be the one before:
- * the two together are read as Skewed.
+ * the two together are read as Skewed. Others see it no sooner: a write to a slot that was the
+ * image's own already goes without asking when it does (dm-sync-image-io.c), and may be
+ * durable before a record that is on its way.
  *
  * Context: commit_lock held; waits for I/O the first time.
  * Return: 0 and the write may become durable, or a negative errno.
@@ -263,12 +265,12 @@ int dm_sync_image_written(struct dm_sync_image *image)
 		return -EIO;
 	if (image->written)
 		return 0;
-	image->written = true;
+	image->first_write = true;
 	r = dm_sync_store_write_record(s, image, NULL);
-	if (r) {
-		image->written = false;
+	image->first_write = false;
+	if (r)
 		return r;
-	}
+	smp_store_release(&image->written, true);
 	happened(image, EVENT_WRITTEN);
 	return 0;
 }

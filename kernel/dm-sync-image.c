@@ -137,7 +137,7 @@ static u32 record_flags(const struct dm_sync_image *image)
 {
 	const struct dm_sync_facts *f = &image->pair.facts;
 
-	return (image->written ? DM_SYNC_IMAGE_WRITTEN : 0) |
+	return (image->written || image->first_write ? DM_SYNC_IMAGE_WRITTEN : 0) |
 	       (image->lost ? DM_SYNC_IMAGE_LOST : 0) |
 	       (f->restore_incomplete ? DM_SYNC_IMAGE_INCOMPLETE : 0) |
 	       (f->ever_synced ? DM_SYNC_IMAGE_EVER_SYNCED : 0) |
