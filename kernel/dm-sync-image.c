@@ -276,7 +276,7 @@ static void recover_state(struct dm_sync_image *image)
 		image->lost_reason = DM_SYNC_REASON_METADATA_LOST;
 		image->pair.reason = image->lost_reason;
 		image->pair.reason_time = dm_sync_now();
-		/* Whatever it says is in flight: nothing is (DM_SYNC_EV_STATE_UNKNOWN spares that). */
+		/* Outright: nothing is in flight, whatever it says, and DM_SYNC_EV_* spare that. */
 		set_step(image, &(struct dm_sync_step) {
 			DM_SYNC_COPY_STATE_BROKEN, DM_SYNC_PROGRESS_STATUS_UNKNOWN,
 			DM_SYNC_COPY_STATE_SYNCHRONIZED,

@@ -56,8 +56,8 @@ struct dm_sync_state {
  *	is since Activate or Resync was accepted, or since Reset Replica or Restore was done: there
  *	it is cleared, and nowhere else. Also true of writes that changed no state (in a copy, in
  *	Fractured and Split), and where verify found a mismatch
- * @writes_merged: there are writes to the image of a snapshot that became part of its point in time,
- *	when a Restore brought the source to both; they cannot be taken back, nor later ones alone
+ * @writes_merged: hosts' writes to the image of a snapshot became part of its point in time, when a
+ *	Restore brought the source to both; they cannot be taken back, nor later ones alone
  * @before_pending: the ProgressStatus that Pending covers, so that it can return; 0 = not known,
  *	then @ever_synced decides between Synchronizing and Resyncing
  *

@@ -63,7 +63,8 @@ static u32 free_slots[SLOTS], nr_free, next_generation, next_own;
 static u64 now;
 static stamp_t next_stamp;
 static bool no_memory, deny;
-static unsigned int reads_checked, requeued, splits, given_up, bad_saved, own_saves, yielded, read_beyond_end;
+static unsigned int reads_checked, requeued, splits, given_up, bad_saved, own_saves, yielded;
+static unsigned int read_beyond_end;
 static unsigned long long seed;
 
 static u32 rnd(u32 below)
