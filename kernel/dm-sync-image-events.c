@@ -32,6 +32,7 @@
  * Writes that wait for space are not these: they are in the gate, and the committer's
  * to end (dm-sync-commit-space.c). Their images are shown as Suspended for that time.
  */
+#include <linux/blkdev.h>
 #include <linux/sched/mm.h>
 
 #include "dm-sync-image.h"
@@ -116,6 +117,21 @@ static bool next_step(struct dm_sync_image *image, enum dm_sync_event ev,
 	return changed;
 }
 
+/*
+ * The state of an image that is lost. Where something is in flight that would end it anyway, or
+ * its creation has not come to an end, the event changes nothing, as that decides; but it may
+ * never be done, or fail. What is on the disk has to be a state that something leads out of.
+ */
+static void lost_state(struct dm_sync_image *image, u32 reason, struct dm_sync_step *to)
+{
+	if (!next_step(image, loss_of(reason), to) &&
+	    to->copy_state != DM_SYNC_COPY_STATE_BROKEN)
+		*to = (struct dm_sync_step) {
+			DM_SYNC_COPY_STATE_BROKEN, DM_SYNC_PROGRESS_STATUS_REQUIRES_RESYNC,
+			DM_SYNC_COPY_STATE_SYNCHRONIZED,
+		};
+}
+
 /* Go on with the deletion that is under way until it has ended; commit_lock held. */
 static void finish_deletion(struct dm_sync_store *s)
 {
@@ -159,7 +175,11 @@ static void give_up_view(struct dm_sync_store *s, struct dm_sync_image *image)
 	dm_sync_view_free(view);
 }
 
-/* What is not in sight yet, and has no conductor, needs nobody to be told. */
+/*
+ * What is being loaded is in nobody's sight, and no operation is under way that would set the
+ * state once more. All others are told of, at the latest when the store is resumed: one that is
+ * being made just now, too, whose creation publishes a state that is not true any more.
+ */
 static void lost_unseen(struct dm_sync_image *image, const struct dm_sync_step *to)
 {
 	struct dm_sync_pair *p = &image->pair;
@@ -195,8 +215,7 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
 	/* Also when it only seems lost, as it is being deleted by force. */
 	if (image->lost && !rcu_access_pointer(image->view))
 		return 0;
-	/* With the facts of before. */
-	next_step(image, loss_of(reason), &to);
+	lost_state(image, reason, &to);		/* with the facts of before */
 	restoring = dm_sync_restore_is_from(s, image);
 	if (restoring) {
 		spin_lock_irq(&image->pair.lock);
@@ -217,7 +236,7 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
 	}
 	give_up_view(s, image);
 	image->written = false;
-	if (!image->pair.id && !READ_ONCE(s->live))
+	if (!s->loaded)
 		lost_unseen(image, &to);
 	else
 		happened(image, EVENT_LOST);
@@ -230,7 +249,9 @@ int dm_sync_image_give_up(struct dm_sync_store *s, struct dm_sync_image *image, 
  *
  * "Written" is durable when it returns; so after a crash, too, nobody takes the image
  * for what it was at its point in time. The state in the record may be the one before:
- * the two together are read as Skewed.
+ * the two together are read as Skewed. Others see it no sooner: a write to a slot that was the
+ * image's own already goes without asking when it does (dm-sync-image-io.c), and may be
+ * durable before a record that is on its way.
  *
  * Context: commit_lock held; waits for I/O the first time.
  * Return: 0 and the write may become durable, or a negative errno.
@@ -244,12 +265,12 @@ int dm_sync_image_written(struct dm_sync_image *image)
 		return -EIO;
 	if (image->written)
 		return 0;
-	image->written = true;
+	image->first_write = true;
 	r = dm_sync_store_write_record(s, image, NULL);
-	if (r) {
-		image->written = false;
+	image->first_write = false;
+	if (r)
 		return r;
-	}
+	smp_store_release(&image->written, true);
 	happened(image, EVENT_WRITTEN);
 	return 0;
 }
@@ -352,10 +373,23 @@ void dm_sync_image_restore_over(struct dm_sync_image *image)
  * Telling.  On the conductor.
  *--------------------------------------------------------------*/
 
+/*
+ * With the image went the restore from it: what hosts have read of it through the page cache is
+ * not what they find in the source. Not when it is given up: dropping pages may wait for a
+ * writer of the door, and he for the committer.
+ */
+static void drop_pages(struct dm_sync_image *image)
+{
+	if (image->pair.facts.restore_incomplete)
+		invalidate_bdev(dm_disk(image->store->md)->part0);
+}
+
 static void tell_lost(struct dm_sync_image *image)
 {
 	struct dm_sync_step to;
 
+	if (READ_ONCE(image->lost))
+		drop_pages(image);
 	/* It may have been made good, or ended, since. */
 	if (!READ_ONCE(image->lost) || !next_step(image, loss_of(image->lost_reason), &to))
 		return;

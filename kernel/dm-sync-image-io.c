@@ -59,7 +59,11 @@
  * is given up, fails.
  *
  * An image that is gone: its door holds its pair, which holds the store. The door lets
- * nothing in any more, and no view is found. The devices are the door's own; so if the
+ * nothing in any more, and no view is found; and I/O that was under way then fails at its end, as
+ * that of an image that is lost: whoever takes the store up anew, or writes to the source
+ * without it, knows nothing of its ranges. That begins no sooner than the store is gone (its
+ * last table gives the devices back), or the pair (a reload has put another one in its
+ * place). The devices are the door's own; so if the
  * source door was given another source by a reload, what is still in the source cannot be
  * read through a door that was made before.
  *
@@ -213,6 +217,13 @@ static void blame(struct image_io *io)
 	dm_sync_store_suspect(image->store, op_is_write(bio_op(bio_of(io))));
 }
 
+/* Has whoever knew of this I/O let go of it? */
+static bool is_over(struct dm_sync_image *image)
+{
+	return READ_ONCE(image->lost) || READ_ONCE(image->pair.gone) ||
+	       READ_ONCE(image->store->gone);
+}
+
 /**
  * dm_sync_image_end_io - a host bio of an image's door is over
  * @bio: the bio
@@ -229,7 +240,7 @@ int dm_sync_image_end_io(struct bio *bio, blk_status_t *error)
 	if (unlikely(*error))
 		blame(io);
 	/* What it read may be anything; what it wrote is lost, too. */
-	if (unlikely(READ_ONCE(image->lost)) && !*error)
+	if (unlikely(is_over(image)) && !*error)
 		*error = BLK_STS_IOERR;
 	give_source_range(io);
 	if (io->has_own_range) {
@@ -498,7 +509,7 @@ static void write_end_read(struct dm_sync_job *job)
 	struct image_io *io = job_io(job);
 
 	give_source_range(io);
-	if (!io->status && READ_ONCE(image_of(io)->lost))
+	if (!io->status && is_over(image_of(io)))
 		io->status = BLK_STS_IOERR;
 	if (io->status)
 		write_end(job);

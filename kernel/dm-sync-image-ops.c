@@ -173,11 +173,13 @@ static int drop_point(struct dm_sync_image *image, struct dm_sync_image_change *
 {
 	int r = dm_sync_image_record_point(image, 0, 0, &c->after);
 
-	if (r)
+	if (r) {
 		c->why = "the store could not be written";
-	else
-		*view = take_view(image);
-	return r;
+		return r;
+	}
+	*view = take_view(image);
+	dm_sync_image_set_lost(image, false);	/* it has nothing to lose any more */
+	return 0;
 }
 
 static int op_drop(struct dm_sync_image *image, struct dm_sync_image_change *c)
@@ -243,7 +245,7 @@ static int op_delete(struct dm_sync_image *image, struct dm_sync_image_change *c
 	mutex_lock(&s->commit_lock);
 	r = end_record(image, c, &view);
 	if (c->busy)	/* refused now, it is there again, unless it was really lost */
-		WRITE_ONCE(image->lost, !r || !rcu_access_pointer(image->view));
+		dm_sync_image_set_lost(image, !r || !rcu_access_pointer(image->view));
 	if (!r) {
 		s->image[image->nr] = NULL;
 		s->nr_images--;

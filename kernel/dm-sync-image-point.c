@@ -60,14 +60,14 @@
 /* What a record says of a point in time; to be put back when it could not be written. */
 struct point {
 	u32 generation, own_id;
-	bool lost, written, by_full, hold_released;
+	bool written, by_full, hold_released;
 	struct dm_sync_facts facts;
 };
 
 static struct point point_of(const struct dm_sync_image *image)
 {
 	return (struct point) {
-		image->generation, image->own_id, image->lost, image->written,
+		image->generation, image->own_id, image->written,
 		image->by_full, image->hold_released, image->pair.facts,
 	};
 }
@@ -81,8 +81,30 @@ static void set_point(struct dm_sync_image *image, const struct point *p)
 	image->by_full = p->by_full;
 	image->hold_released = p->hold_released;
 	image->pair.facts = p->facts;
-	WRITE_ONCE(image->lost, p->lost);
 	spin_unlock_irq(&image->pair.lock);
+}
+
+/**
+ * dm_sync_image_set_lost - an image is lost, or is not
+ * @image: the image
+ * @lost: as far as the caller knows
+ *
+ * A store that does not answer loses all images that have a view, and commit_lock does not keep
+ * it from that; nor can it have met a view that is new.
+ *
+ * Context: commit_lock held, interrupts on.
+ */
+void dm_sync_image_set_lost(struct dm_sync_image *image, bool lost)
+{
+	struct dm_sync_store *s = image->store;
+
+	spin_lock_irq(&s->save_lock);
+	if (!lost && s->hung && rcu_access_pointer(image->view)) {
+		image->lost_reason = DM_SYNC_REASON_STORE_FAILED;
+		lost = true;
+	}
+	WRITE_ONCE(image->lost, lost);
+	spin_unlock_irq(&s->save_lock);
 }
 
 /**
@@ -92,26 +114,33 @@ static void set_point(struct dm_sync_image *image, const struct point *p)
  * @own_id: likewise
  * @step: the state to come
  *
- * What was true of the old point, or of its loss, is forgotten with it.
+ * What was true of the old point, or of its loss, is forgotten with it. While the record is
+ * written all images may be lost, by a store that does not answer (dm-sync-patience.c). That is
+ * not taken back when the write fails: the source goes on unsaved since.
  *
  * Context: the conductor; commit_lock held; waits for I/O.
- * Return: 0, or a negative errno: the image is what it was.
+ * Return: 0, and dm_sync_image_set_lost() is due when the view is what the record says; or a
+ * negative errno: the image is what it was.
  */
 int dm_sync_image_record_point(struct dm_sync_image *image, u32 generation, u32 own_id,
 			       const struct dm_sync_step *step)
 {
+	bool lost = READ_ONCE(image->lost);
 	struct point old = point_of(image), new = {
 		.generation = generation, .own_id = own_id, .facts = image->pair.facts,
 	};
 	int r;
 
 	new.facts.was_synced = new.facts.restore_incomplete = false;
+	new.facts.writes_merged = false;
 	new.facts.ever_synced |= generation != 0;
 	set_point(image, &new);
+	WRITE_ONCE(image->lost, false);
 	image->point = generation ? dm_sync_now() : 0;
 	r = dm_sync_store_write_record(image->store, image, step);
 	if (r) {
 		set_point(image, &old);
+		dm_sync_image_set_lost(image, lost);
 	} else {
 		spin_lock_irq(&image->pair.lock);
 		image->pair.sync_time = image->point;
@@ -146,6 +175,7 @@ static int establish(struct dm_sync_image *image, struct dm_sync_view_image **vi
 		s->image[image->nr] = image;
 		s->nr_images++;
 	}
+	dm_sync_image_set_lost(image, false);
 	return 0;
 }
 

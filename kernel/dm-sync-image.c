@@ -137,12 +137,13 @@ static u32 record_flags(const struct dm_sync_image *image)
 {
 	const struct dm_sync_facts *f = &image->pair.facts;
 
-	return (image->written ? DM_SYNC_IMAGE_WRITTEN : 0) |
+	return (image->written || image->first_write ? DM_SYNC_IMAGE_WRITTEN : 0) |
 	       (image->lost ? DM_SYNC_IMAGE_LOST : 0) |
 	       (f->restore_incomplete ? DM_SYNC_IMAGE_INCOMPLETE : 0) |
 	       (f->ever_synced ? DM_SYNC_IMAGE_EVER_SYNCED : 0) |
 	       (f->was_synced ? DM_SYNC_IMAGE_WAS_SYNCED : 0) |
 	       (image->hold_released ? DM_SYNC_IMAGE_HOLD_RELEASED : 0) |
+	       (f->writes_merged ? DM_SYNC_IMAGE_MERGED : 0) |
 	       (image->dissolved ? DM_SYNC_IMAGE_DISSOLVED : 0);
 }
 
@@ -275,7 +276,11 @@ static void recover_state(struct dm_sync_image *image)
 		image->lost_reason = DM_SYNC_REASON_METADATA_LOST;
 		image->pair.reason = image->lost_reason;
 		image->pair.reason_time = dm_sync_now();
-		apply_event(image, DM_SYNC_EV_STATE_UNKNOWN);
+		/* Outright: nothing is in flight, whatever it says, and DM_SYNC_EV_* spare that. */
+		set_step(image, &(struct dm_sync_step) {
+			DM_SYNC_COPY_STATE_BROKEN, DM_SYNC_PROGRESS_STATUS_UNKNOWN,
+			DM_SYNC_COPY_STATE_SYNCHRONIZED,
+		});
 		return;
 	}
 	recover_restore(image);
@@ -322,6 +327,7 @@ struct dm_sync_image *dm_sync_image_load(struct dm_sync_store *s, unsigned int n
 	p->facts.restore_incomplete = r->flags & DM_SYNC_IMAGE_INCOMPLETE;
 	p->facts.ever_synced = r->flags & DM_SYNC_IMAGE_EVER_SYNCED;
 	p->facts.was_synced = r->flags & DM_SYNC_IMAGE_WAS_SYNCED;
+	p->facts.writes_merged = r->flags & DM_SYNC_IMAGE_MERGED;
 	p->generation = r->changes;
 	p->sync_time = r->sync_time;
 	p->reason = image->lost_reason = r->reason;

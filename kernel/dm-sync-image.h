@@ -44,6 +44,7 @@ bool dm_sync_image_is_open(struct dm_sync_image *image);
 /* dm-sync-image-point.c: the point in time.  On the conductor. */
 int dm_sync_image_record_point(struct dm_sync_image *image, u32 generation, u32 own_id,
 			       const struct dm_sync_step *step);
+void dm_sync_image_set_lost(struct dm_sync_image *image, bool lost);
 int dm_sync_image_take_point(struct dm_sync_image *image, const struct dm_sync_step *step,
 			     bool force, struct dm_sync_view_image **old, const char **why);
 

@@ -29,7 +29,10 @@
  *
  * The end. Complete, when the map is empty and that is durable: the image is Synchronized,
  * as the source was it at the beginning. Its own writes, if it had any, are part of what
- * the source has now; they stay where they are, and are not counted as changes any more.
+ * the source has now; they stay where they are, and are not counted as changes any more, but
+ * as part of the point in time, which is that of the restore (writes_merged). So what is written
+ * later cannot be told from them by its slot, and Reset, which frees all own slots, would lead to
+ * neither point in time: it is refused until the image is taken anew.
  * Or broken off, by Abort or because chunks could not be restored or the image was lost:
  * then the source holds the image's content in part and what it had before in the rest,
  * and hosts meet it so from that moment on. The image is Broken, "restore incomplete", and
@@ -53,8 +56,8 @@
  *
  * Locks: s->restore is set and cleared with commit_lock held, cleared with r->apply as
  * well, and read under RCU. The structure outlives the restore, as the worker may be
- * waiting for the committer, who is ending it; it is freed before the next one begins, or
- * with the store.
+ * waiting for the committer, who is ending it, and he uses it last of all; it is freed before
+ * the next one begins, when both have let go of it (dm_sync_restore_rest()), or with the store.
  */
 #include <linux/blkdev.h>
 #include <linux/delay.h>
@@ -362,9 +365,11 @@ int dm_sync_restore_may(struct dm_sync_image *image, const char **why)
  * @s: the store; no restore goes on
  * @why: out: a constant sentence when it still does
  *
- * It lets go of who waited for it; if it waits for space itself that takes long.
+ * It lets go of who waited for it; if it waits for space itself that takes long. Who ends a
+ * restore, the committer mostly, starts the worker for that last of all, and holds commit_lock
+ * until then.
  *
- * Context: the conductor; may sleep.
+ * Context: the conductor, without commit_lock; may sleep.
  * Return: 0, and it begins nothing more; or -EBUSY.
  */
 int dm_sync_restore_rest(struct dm_sync_store *s, const char **why)
@@ -372,6 +377,8 @@ int dm_sync_restore_rest(struct dm_sync_store *s, const char **why)
 	struct dm_sync_restore *r = s->restore_memory;
 	unsigned int looks;
 
+	mutex_lock(&s->commit_lock);
+	mutex_unlock(&s->commit_lock);
 	for (looks = 0; r && work_busy(&r->work.work); looks++) {
 		if (looks == LOOKS) {
 			*why = "the last restore has not come to rest yet";
@@ -572,32 +579,44 @@ static bool event_step(struct dm_sync_image *image, enum dm_sync_event ev,
 	return changed;
 }
 
-/* What is true of the image when the source has become it. */
-static void set_restored(struct dm_sync_image *image, bool written, bool incomplete,
-			 bool was_synced)
+static void set_facts(struct dm_sync_image *image, bool written,
+		      const struct dm_sync_facts *facts)
 {
 	spin_lock_irq(&image->pair.lock);
 	image->written = written;
-	image->pair.facts.restore_incomplete = incomplete;
-	image->pair.facts.was_synced = was_synced;
+	image->pair.facts = *facts;
 	spin_unlock_irq(&image->pair.lock);
+}
+
+/* What is true of the image when the source has become it.  commit_lock held. */
+static struct dm_sync_facts restored_facts(struct dm_sync_image *image)
+{
+	const struct dm_sync_view_image *view =
+		rcu_dereference_protected(image->view,
+					  lockdep_is_held(&image->store->commit_lock));
+	struct dm_sync_facts facts = image->pair.facts;
+
+	facts.restore_incomplete = facts.was_synced = false;
+	facts.writes_merged = view->own.nr;
+	return facts;
 }
 
 /* The map is empty.  commit_lock held. */
 static int complete_it(struct dm_sync_image *image, const struct dm_sync_step *to)
 {
-	bool written = image->written, incomplete = image->pair.facts.restore_incomplete;
-	bool was_synced = image->pair.facts.was_synced;
+	struct dm_sync_facts was = image->pair.facts, facts;
 	struct dm_sync_store *s = image->store;
+	bool written = image->written;
 	int error;
 
 	if (image->lost)
 		return -EIO;
+	facts = restored_facts(image);
 	image->point = written ? dm_sync_now() : 0;
-	set_restored(image, false, false, false);
+	set_facts(image, false, &facts);
 	error = dm_sync_store_write_record(s, image, to);
 	if (error) {
-		set_restored(image, written, incomplete, was_synced);
+		set_facts(image, written, &was);
 	} else {
 		spin_lock_irq(&image->pair.lock);
 		image->pair.sync_time = image->point ?: image->pair.sync_time;
@@ -608,8 +627,12 @@ static int complete_it(struct dm_sync_image *image, const struct dm_sync_step *t
 	return error;
 }
 
-/* Was that said of this restore?  A suspend may have kept the news of an earlier one. */
-static bool is_told(struct dm_sync_image *image)
+/*
+ * Was that said of this restore?  A suspend may have kept the news of an earlier one. And is it
+ * still true?  Hosts have gone on, and a chunk that could not be restored may have been, for one
+ * of them: what is being cleared has to be flushed and durable before it is not *left.
+ */
+static bool is_told(struct dm_sync_image *image, u64 *left)
 {
 	struct dm_sync_store *s = image->store;
 	struct dm_sync_restore *r;
@@ -618,6 +641,12 @@ static bool is_told(struct dm_sync_image *image)
 	mutex_lock(&s->commit_lock);
 	r = current_restore(s);
 	told = r && r->image == image && r->told;
+	if (told) {
+		spin_lock_irq(&r->lock);	/* settle() clears under it */
+		told = !r->settling;
+		*left = dm_sync_map_count(r->map);
+		spin_unlock_irq(&r->lock);
+	}
 	mutex_unlock(&s->commit_lock);
 	return told;
 }
@@ -635,9 +664,8 @@ void dm_sync_restore_finish(struct dm_sync_image *image)
 	u64 left;
 	int error;
 
-	if (!is_told(image))
-		return;
-	left = dm_sync_restore_left(image);
+	if (!is_told(image, &left))
+		return;		/* or not yet: the worker asks again */
 	if (!event_step(image, left ? DM_SYNC_EV_SOURCE_COPY_ERROR : DM_SYNC_EV_COPY_DONE, &to))
 		return;
 	if (left) {

@@ -366,6 +366,10 @@ static enum dm_sync_admit admit_cell(const struct dm_sync_state *s, const struct
 		return DM_SYNC_ADMIT_NOOP;
 	if (trusts_half_restored(s, f, op))
 		return say(DM_SYNC_ADMIT_FORCE, why, "the source is half restored");
+	/* Reset leads to SyncTime, and what the image was then it is with those writes. */
+	if (op == OP(RESET_REPLICA) && f->writes_merged)
+		return say(DM_SYNC_ADMIT_REFUSED, why,
+			   "writes to it are part of what the source was restored to: resync it");
 	verdict = footnote(note, f, why);
 	if (verdict == DM_SYNC_ADMIT_OK && op == OP(FAILOVER) &&
 	    s->progress == PS(REQUIRES_RESYNC))

@@ -56,11 +56,13 @@ struct dm_sync_state {
  *	is since Activate or Resync was accepted, or since Reset Replica or Restore was done: there
  *	it is cleared, and nowhere else. Also true of writes that changed no state (in a copy, in
  *	Fractured and Split), and where verify found a mismatch
+ * @writes_merged: hosts' writes to the image of a snapshot became part of its point in time, when a
+ *	Restore brought the source to both; they cannot be taken back, nor later ones alone
  * @before_pending: the ProgressStatus that Pending covers, so that it can return; 0 = not known,
  *	then @ever_synced decides between Synchronizing and Resyncing
  *
  * False and 0 are the safe side of every one of them but @restore_incomplete, @maps_lost,
- * @held_writes and @replica_written.
+ * @held_writes, @replica_written and @writes_merged.
  */
 struct dm_sync_facts {
 	bool replica_consistent;
@@ -73,6 +75,7 @@ struct dm_sync_facts {
 	bool nothing_marked;
 	bool fracture_owed;
 	bool replica_written;
+	bool writes_merged;
 	u8 before_pending;
 };
 

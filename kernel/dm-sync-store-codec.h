@@ -126,6 +126,7 @@ enum dm_sync_image_flags {
 	DM_SYNC_IMAGE_WAS_SYNCED	= 1 << 4, /* the present state came from Synchronized */
 	DM_SYNC_IMAGE_HOLD_RELEASED	= 1 << 5, /* Suspended, and writes are no longer held */
 	DM_SYNC_IMAGE_DISSOLVED		= 1 << 6, /* only the record of it is left */
+	DM_SYNC_IMAGE_MERGED		= 1 << 7, /* own writes belong to its point in time */
 };
 
 /**

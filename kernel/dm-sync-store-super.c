@@ -228,7 +228,7 @@ static int write_record(struct dm_sync_store *s, struct dm_sync_image *image,
 	had = !dm_sync_image_decode(s->image_buf[nr], place, &old);
 	put_record(s->image_buf[nr], place, record);
 	r = write_image_block(s, nr);
-	if (r && !(record && image->lost)) {
+	if (r && !(record && record->flags & DM_SYNC_IMAGE_LOST)) {
 		put_record(s->image_buf[nr], place, had ? &old : NULL);
 		if (write_image_block(s, nr))
 			DMERR("%s: the record of image %s can be neither written nor restored",

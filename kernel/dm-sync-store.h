@@ -112,7 +112,8 @@ struct dm_sync_commit_item {
  * @lost: it was given up: reads of it fail.  Set, with a barrier, before a slot of it
  *	is free; so a read that ends and finds this set must fail, too: its slot may
  *	have been another one's meanwhile
- * @written: it has own writes
+ * @written: it has own writes, and its record says so, durably
+ * @first_write: that is being written; commit_lock
  * @dissolved: only its record will be left
  * @hold_released: Suspended, but writes go on (and are saved)
  * @holds: Suspended, and writes are held for it
@@ -145,7 +146,7 @@ struct dm_sync_image {
 	char name[DM_SYNC_IMAGE_NAME];
 	struct dm_sync_view_image __rcu *view;
 	u32 generation, own_id;
-	bool lost, written, dissolved, hold_released, holds, by_full;
+	bool lost, written, first_write, dissolved, hold_released, holds, by_full;
 	u64 established, point;
 	u32 changes;
 	atomic_t door_users, own_writes;

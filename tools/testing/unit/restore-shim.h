@@ -170,9 +170,9 @@ enum dm_sync_found {
 };
 
 struct dm_sync_step { u32 copy_state, progress, requested; };
-struct dm_sync_facts { bool restore_incomplete, was_synced; };
+struct dm_sync_facts { bool restore_incomplete, was_synced, writes_merged; };
 struct dm_sync_state { u32 copy_state, progress, requested; };
-struct dm_sync_view_image { u32 generation; };
+struct dm_sync_view_image { u32 generation; struct { u32 nr; } own; };
 struct dm_sync_store_layout { u64 nr_chunks; u32 nr_slots; };
 struct dm_sync_config { u8 priority; };
 struct dm_sync_freeze { int unused; };

@@ -235,7 +235,7 @@ struct dm_sync_store {
 	unsigned int chunk_shift;
 	struct dm_sync_store_layout layout;
 	struct dm_sync_view view;
-	bool full;
+	bool full, gone;
 	struct workqueue_struct *io_wq;
 	struct dm_sync_gate gate;
 	struct dm_sync_ranges *ranges;

@@ -38,7 +38,7 @@ struct host {
 
 static struct dm_sync_store store;
 static struct dm_sync_image image;
-static struct dm_sync_view_image image_view = { 1 };
+static struct dm_sync_view_image image_view = { .generation = 1 };
 static struct block_device source_dev, store_dev;
 static struct dm_sync_config config;
 static struct workqueue_struct wq;
@@ -250,9 +250,26 @@ int submit_bio_wait(struct bio *bio)
 	return r;
 }
 
+/* The end was told, and the conductor comes while the last chunk is being cleared. */
+static bool conductor_is_early;
+static unsigned int early;
+
+static void early_conductor(void)
+{
+	struct dm_sync_restore *r = store.restore;
+
+	if (!conductor_is_early || !r || !r->settling || dm_sync_map_count(r->map))
+		return;
+	early++;
+	r->told = true;
+	dm_sync_restore_finish(&image);
+	expect(store.restore == r, "it is not complete before it is flushed");
+}
+
 int blkdev_issue_flush(struct block_device *bdev)
 {
 	others_go_on();
+	early_conductor();
 	if (fails(&fail_flush))
 		return -EIO;
 	memcpy(durable, now_there, sizeof(durable));
@@ -715,6 +732,43 @@ static void test_records(void)
 	quiet = false;
 }
 
+/* The image's own writes are part of what the source is then, and of what the image was. */
+static void test_own_writes(void)
+{
+	quiet = true;
+	for (u32 nr = 0; nr < 3; nr++) {
+		make_store();
+		make_source(false);
+		image_view.own.nr = nr;
+		image.written = nr == 2;
+		image.pair.sync_time = 1;
+		begin();
+		run();
+		ok(!image.written && image.pair.facts.writes_merged == !!nr,
+		   "with %u own slots, %swritten", nr, nr == 2 ? "" : "not ");
+		ok((image.pair.sync_time != 1) == (nr == 2), "its point in time");
+		dm_sync_restore_free(&store);
+	}
+	image_view.own.nr = 0;
+
+	make_store();
+	make_source(false);
+	image_view.own.nr = 1;
+	image.written = true;
+	begin();
+	fail_record = 1;
+	run_worker(store.restore_memory);
+	while (!told)
+		run_worker(store.restore_memory);
+	finish();
+	ok(store.restore && image.written && !image.pair.facts.writes_merged,
+	   "not while the record cannot be written");
+	image_view.own.nr = 0;
+	run();
+	dm_sync_restore_free(&store);
+	quiet = false;
+}
+
 static void test_load(void)
 {
 	const char *why;
@@ -738,6 +792,22 @@ static void test_load(void)
 	says("record:2! ");
 	map_lost = 0;
 	store.commit_lock.held = false;
+	quiet = false;
+}
+
+static void test_early_end(void)
+{
+	quiet = true;
+	conductor_is_early = true;
+	make_store();
+	make_source(false);
+	begin();
+	run();
+	ok(early && !store.restore && !image.pair.facts.restore_incomplete,
+	   "it ends when what was cleared last is durable");
+	point("a conductor that comes too early");
+	conductor_is_early = false;
+	dm_sync_restore_free(&store);
 	quiet = false;
 }
 
@@ -807,7 +877,9 @@ int main(void)
 	plan(0);
 	test_histories();
 	test_records();
+	test_own_writes();
 	test_load();
+	test_early_end();
 	test_rest();
 	test_info();
 	return done();

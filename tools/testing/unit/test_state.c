@@ -498,6 +498,29 @@ static void test_strangers(void)
 	point("states that are none, and the pair that has ended");
 }
 
+/* What belongs to the point in time by now cannot be dropped; what must not be, need not be. */
+static void test_merged(void)
+{
+	struct dm_sync_facts f = facts_named("cewsp");
+	struct dm_sync_state s = pair_of('S', 13, 2, 15);
+	u32 force;
+
+	f.writes_merged = true;
+	for (int forced = 0; forced < 2; forced++)
+		expect(ask(&s, &f, 27, forced) == DM_SYNC_ADMIT_REFUSED, "Skewed, force %d", forced);
+	dm_sync_allowed_ops(&s, &f, &force);
+	expect(!(force & 1u << 27), "nor is it said that force would help");
+	for (unsigned int op = 14; op <= 15; op++)
+		expect(ask(&s, &f, op, false) == DM_SYNC_ADMIT_OK, "op %u", op);
+	s = pair_of('S', 4, 2, 15);
+	f.replica_written = false;
+	expect(ask(&s, &f, 27, false) == DM_SYNC_ADMIT_NOOP, "Synchronized");
+	s = pair_of('S', 13, 2, 15);
+	f.writes_merged = false;
+	expect(ask(&s, &f, 27, false) == DM_SYNC_ADMIT_OK, "as ever");
+	point("Reset Replica of an image whose source was restored to its own writes");
+}
+
 /* The bitmaps that are published say the same as asking one by one, in every state there is. */
 static void test_allowed(char kind)
 {
@@ -540,6 +563,7 @@ int main(void)
 		check_in_flight(*kind);
 		test_allowed(*kind);
 	}
+	test_merged();
 	test_strangers();
 	return done();
 }

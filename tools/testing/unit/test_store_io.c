@@ -64,6 +64,7 @@ static u64 now;
 static stamp_t next_stamp;
 static bool no_memory, deny, away;
 static unsigned int reads_checked, requeued, splits, given_up, bad_saved, own_saves, yielded;
+static unsigned int read_beyond_end;
 static unsigned long long seed;
 
 static u32 rnd(u32 below)
@@ -224,7 +225,7 @@ static void image_read_over(struct host_io *h)
 	unsigned int i;
 
 	if (h->bio.bi_status) {
-		expect(x->image.lost || x->image.pair.gone || meets_bad_chunk(h),
+		expect(x->image.lost || x->image.pair.gone || store.gone || meets_bad_chunk(h),
 		       "seed %llu: a read of %llu fails", seed, h->start);
 		return;
 	}
@@ -868,6 +869,26 @@ static void read_all(void)
 	}
 }
 
+/* The source door goes while its images are read; who takes the store up knows nothing of that. */
+static void read_beyond(void)
+{
+	struct shown *x;
+	struct host_io *h;
+
+	for (x = shown; x < shown + IMAGES; x++) {
+		if (!x->there)
+			continue;
+		now++;
+		h = host_prepare(x, REQ_OP_READ, rnd(SECTORS - 8), 8);
+		host_go(h);
+		store.gone = true;
+		come_to_rest();
+		expect(h->bio.bi_status, "a read is believed that nobody looked after");
+		store.gone = false;
+		read_beyond_end++;
+	}
+}
+
 static void begin(void)
 {
 	u32 i, slots;
@@ -962,6 +983,7 @@ int main(int argc, char **argv)
 		come_to_rest();
 		check_rest();
 		read_all();
+		read_beyond();
 		end();
 		if (unit_row_failures)
 			printf("# history %llu\n", run);
@@ -970,7 +992,7 @@ int main(int argc, char **argv)
 	point("images show what they have to, and everything comes to rest");
 	printf("# %u sectors read, %u splits, %u requeued, %u yielded, %u images given up, %u bad, %u own\n",
 	       reads_checked, splits, requeued, yielded, given_up, bad_saved, own_saves);
-	ok(splits && requeued && yielded && given_up && bad_saved && own_saves,
+	ok(splits && requeued && yielded && given_up && bad_saved && own_saves && read_beyond_end,
 	   "all of it happened");
 	free(source_dev.data);
 	free(store_dev.data);

@@ -216,12 +216,30 @@ t_with_the_own_writes_of_the_image()
 	again
 	fields v@a copy_state=Synchronized
 	as_kept a b
-	# The next own write is one of a new kind.
-	dmsio fill "$(dev d.a)" --sectors 100:8 >/dev/null
+	own_writes_stay
+}
+
+# The next own write is one of a new kind, and those before it are part of the image.
+own_writes_stay()
+{
+	equal "reset of what was not written since" "$(message v image reset-replica a)" 0
+	as_kept a b
+	dmsio fill "$(dev d.a)" --sectors 100:8 --seq 55 >/dev/null
 	wait_state v@a Skewed
 	source_is "$TMP/a.kept"
+	keep_image a
+	equal "reset" "$(message v image reset-replica a)" EPERM
 	again
 	fields v@a copy_state=Skewed
+	equal "reset after a reload" "$(message v image reset-replica a)" EPERM
+	as_kept a b
+	image resync a
+	keep a
+	dmsio fill "$(dev d.a)" --sectors 100:8 --seq 56 >/dev/null
+	wait_state v@a Skewed
+	image reset-replica a
+	fields v@a copy_state=Synchronized
+	as_kept a b
 }
 
 t_abort_leaves_a_source_that_can_be_restored()
@@ -402,9 +420,34 @@ restored_in_need()
 	fields "v@$1" copy_state=Synchronized "requested_copy_state=Not Applicable"
 }
 
+# Chunks 0 to 4 are to come back when host writes elsewhere take all the room that there is.
+# What was read of them through the page cache, which lives as long as the door is open, is not
+# what the source has then.
+t_a_lost_image_ends_its_restore()
+{
+	N=16384 STORE_N=8192
+	volume on_full:drop
+	create a
+	dmsio fill "$V" --sectors 0:$((5 * CHUNK)) --seq 77 >/dev/null
+	restoring a
+	exec 7<"$V"
+	cat "$V" >/dev/null
+	soon dmsio fill "$V" --sectors $((10 * CHUNK)):$(($(f v@a slots) * CHUNK)) >/dev/null ||
+		fail "a write waits"
+	wait_state v@a Broken 60
+	fields v@a "progress_status=Requires resync" "reason=$FULL"
+	dd if="$V" of="$TMP/direct" bs=1M iflag=direct status=none
+	cmp "$V" "$TMP/direct" || fail "the page cache has what was not restored"
+	exec 7<&-
+	holds_seq 77 $((4 * CHUNK)) $CHUNK
+	image resync a force
+	fields v@a copy_state=Synchronized
+	source_is "$TMP/direct"
+}
+
 run_tests t_from_any_image t_hosts_meet_the_image_at_once t_an_older_image_stays_until_the_end \
 	t_hosts_read_and_write_all_the_time t_with_the_own_writes_of_the_image \
 	t_abort_leaves_a_source_that_can_be_restored t_a_crash_in_the_midst \
 	t_a_shutdown_in_the_midst t_a_source_that_cannot_be_written \
 	t_a_source_that_cannot_be_flushed t_a_full_store_loses_the_image_in_use_last \
-	t_a_full_store_has_the_restore_wait
+	t_a_full_store_has_the_restore_wait t_a_lost_image_ends_its_restore
