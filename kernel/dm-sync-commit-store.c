@@ -43,7 +43,8 @@
  * An image is given up by its record (rule S-invalid), and then the view forgets it; its
  * chunks need no saving and the saves that wait are done, in the order S-invalid asks
  * for. Only if not even the record can be written does the source go on without: that is
- * logged, and the record is tried again with every probe until it is durable.
+ * logged, and the record is tried again with every probe until it is durable, and once more
+ * when the store is taken out of use.
  *
  * Locks and memory: commit_lock is held all the time but between batches, save_lock only
  * to look at the list. @done is called with commit_lock held and starts what waited. The
