@@ -50,9 +50,11 @@ const struct command commands[] = {
 
 	OPERATION("activate", ACTIVATE, "start to copy and to follow", NULL, 0),
 	OPERATION("deactivate", DEACTIVATE, "stop copying; writes go on and are tracked",
-		  "An image is given up by this: what it holds is lost, so this asks.", 0),
+		  "An image, or a clone, is given up by this. What an image holds is lost, and\n"
+		  "`activate` copies all of a clone anew; so this asks.", 0),
 	OPERATION("suspend", SUSPEND, "stop the flow and HOLD writes to the source",
 		  "Programs that write hang until `resume`, or until --hold-max has passed.\n"
+		  "Of an image or clone only writes are held that would first have to be saved.\n"
 		  "With `set PAIR hold=track` writes go on and are tracked instead.", OPT(HOLD_MAX)),
 	OPERATION("resume", RESUME, "end a suspend", NULL, 0),
 	OPERATION("fracture", FRACTURE, "cut the replica off at once", NULL, 0),

@@ -10,6 +10,14 @@ need_program python3 synctl
 disks 3
 NL="python3 -SE $here/nl.py"
 
+# waiting: somebody waits for the pair, and has seen it
+waiting()
+{
+	rm -f "$TMP/seen"
+	background env SYNCTL_RECORD="$TMP/seen" synctl wait "${P}c"
+	until_true 30 grep -qs "${P}c" "$TMP/seen" || fail "synctl wait: $(cat "$TMP/bg.log")"
+}
+
 t_wait_and_the_tool()
 {
 	legs
@@ -31,6 +39,27 @@ t_wait_and_the_tool()
 	synctl -q -y resync "${P}c" --wait || fail "resync --wait: $?"
 	fields c copy_state=Synchronized
 	same "$C" "$R"
+	# One that hosts write to while it is copied is complete when it is Skewed.
+	dmsio fill "$C" --sectors 0:1000 --seq 1500 >/dev/null
+	slow
+	op resync
+	door
+	dmsio fill "$D" --sectors 4096:8 --seq "$OWN_SEQ" >/dev/null
+	waiting
+	fields c copy_state=Unsynchronized
+	fast
+	wait_exit "$BG" || fail "synctl wait, written to: $(cat "$TMP/bg.log")"
+	fields c copy_state=Skewed progress_status=Completed
+	fresh
+	# One that ends by itself, while somebody waits for it.
+	legs
+	synctl -q clone "$S" "$R" -N "${P}c" --meta "$META" --unassoc --rate 4096 \
+		>"$TMP/out" 2>&1 || fail "synctl clone --unassoc: $(cat "$TMP/out")"
+	waiting
+	fields c copy_state=Unsynchronized
+	fast
+	wait_exit "$BG" || fail "synctl wait, unassoc: $(cat "$TMP/bg.log")"
+	dissolved 1
 	fresh
 	# One that ends by itself: that it is gone is what was waited for.
 	legs
