@@ -94,8 +94,9 @@ const struct command commands[] = {
 	  "made and no image is taken. Images that the store holds are there again then.\n"
 	  "An image keeps what the source held at one instant, for which writes pause: of a\n"
 	  "mounted file system too. It is mounted after `synctl door VOL@IMAGE`, deleted by\n"
-	  "`synctl remove VOL@IMAGE`. --chunk, --on-full, --hold-max, --uuid, --format are of\n"
-	  "a new VOL only.",
+	  "`synctl remove VOL@IMAGE`. --chunk, --uuid and --format are of a new store. It does\n"
+	  "not keep --on-full, --hold-max, --priority and --rate: they are given whenever VOL is\n"
+	  "made, and changed by `synctl set VOL`.",
 	  "synctl snapshot /dev/sdb1 /dev/sdc1 vol@monday", SNAPSHOT | SENDING, 1, 3, 0,
 	  cmd_snapshot },
 	{ "clone", GROUP_LIFE, "SOURCE REPLICA", "make a full copy, of one instant",

@@ -157,7 +157,8 @@ static uint32_t goal_of(const struct args *args)
 static int ended(struct creation *c)
 {
 	struct failure f = { .args = c->args, .code = EXIT_STATE, .object = c->meta,
-			     .action = "--format begins a new pair, which copies everything" };
+			     .action = "both devices stand alone: use them directly; --format begins "
+				       "a new pair and overwrites the replica" };
 
 	if (given(c->args, OPT_UNASSOC) && c->uuid[0]) {
 		if (given(c->args, OPT_VERBOSE))

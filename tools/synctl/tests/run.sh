@@ -176,6 +176,7 @@ goldens()
 	golden images snapshot-no-image 2 snapshot vol
 	golden images snapshot-name 2 snapshot vol@next/week
 	golden images snapshot-chunk 2 snapshot vol@wednesday --chunk 4K
+	golden images snapshot-on-full 2 snapshot vol@wednesday --on-full hold
 	golden images snapshot-two 2 snapshot /dev/sdb vol@wednesday
 	golden images images-events-store 0 events vol --now
 	golden images images-lost 5 resync web@v1 -v
