@@ -145,11 +145,11 @@ static int guard(struct args *args, const struct dms_pair *pair)
 static int set_hold_max(struct args *args, const struct dms_pair *pair)
 {
 	struct dms_request request = { .cmd = DM_SYNC_CMD_PAIR_SET };
-	double seconds = 0;
+	uint64_t seconds = 0;
 
 	if (!given(args, OPT_HOLD_MAX))
 		return EXIT_OK;
-	if (!option_seconds(args, OPT_HOLD_MAX, &seconds))
+	if (!option_hold(args, &seconds))
 		return EXIT_USAGE;
 	dms_request_add(&request, DM_SYNC_A_PAIR_ID, GET(pair, ID));
 	dms_request_add(&request, DM_SYNC_A_PAIR_HOLD_MAX, seconds);

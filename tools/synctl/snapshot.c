@@ -189,8 +189,8 @@ static int make_door(struct creation *c)
 		return EXIT_OK;
 	}
 	err = dm_create(&c->dev, &door);
-	if (err == -EINVAL && strstr(dm_reason(), "too small")) {
-		f.action = "a larger --chunk needs less, and so does a smaller source";
+	if (err == -ENOSPC && strstr(dm_reason(), "too small")) {
+		f.action = "enlarge the store to that size, or choose another device";
 		return fail(&f, "cannot create the device: %s", dm_reason());
 	}
 	if (err == -EINVAL && strstr(dm_reason(), "another chunk size")) {
@@ -198,7 +198,7 @@ static int make_door(struct creation *c)
 		return fail(&f, "cannot create the device: %s", dm_reason());
 	}
 	if (err)
-		return create_failed(c->args, &c->dev, err);
+		return create_failed(c->args, &c->dev, err, NULL);
 	name_by_uuid(c);
 	if (given(c->args, OPT_VERBOSE))
 		printf("%s: created /dev/mapper/%s\n", c->dev.name, c->dev.name);

@@ -222,6 +222,11 @@ wrong_lines()
 	exits 2 set db0
 	exits 2 set db0 colour=red
 	exits 2 set db0 rate=fast
+	exits 2 set db0 hold-max=500ms -n
+	exits 2 set db0 hold-max=2h -n
+	exits 0 set db0 hold-max=1h -n
+	exits 2 suspend db0 --hold-max 1.5 -y -n
+	exits 0 suspend db0 --hold-max 1m -y -n
 	exits 2 wait db0 --for sometime
 	exits 2 wait db0 --for 'percent_synced>>3'
 	exits 2 decode nothing 3

@@ -68,6 +68,28 @@ t_wait_and_the_tool()
 	dissolved 1
 }
 
+# refused WHAT WORD...: synctl refuses it, and says that
+refused()
+{
+	_what=$1
+	shift
+	! synctl -q "$@" >"$TMP/out" 2>&1 || fail "accepted: synctl $*"
+	grep -q "$_what" "$TMP/out" || fail "not \"$_what\": $(cat "$TMP/out")"
+}
+
+t_the_tool_says_which_number()
+{
+	legs
+	slice tiny "$D2" 56 "$META_N"
+	refused "too small: .* needs [0-9]* KiB of metadata" \
+		clone "$S" "$R" -N "${P}c" --meta "$(dev tiny)"
+	refused "too small: .* needs at least [0-9]* KiB" snapshot "$S" "$(dev tiny)" "${P}v"
+	grep -q "enlarge the store" "$TMP/out" || fail "no advice: $(cat "$TMP/out")"
+	synctl -q clone "$S" "$R" -N "${P}c" --meta "$META" --region 32K -W || fail "synctl clone: $?"
+	remove c
+	refused "32768 bytes: give that as --region" clone "$S" "$R" -N "${P}c" --meta "$META"
+}
+
 # listen: events from here on in $TMP/events
 listen()
 {
