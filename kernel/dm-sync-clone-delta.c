@@ -367,7 +367,7 @@ int dm_sync_clone_delta_open(struct dm_sync_mirror *m, bool format, const char *
 
 	if (!m->is_clone || (!has && !m->delta_bdev))
 		return 0;
-	*why = has ? "the pair has a delta: name it by the option delta:<device>" :
+	*why = has ? "the pair has a delta: name it by the option delta:<device> (with synctl: --methodology snap-and-clone --delta DEV)" :
 		     "the pair was made with another methodology, and has no delta";
 	if (!has || !m->delta_bdev)
 		return -EINVAL;

@@ -223,7 +223,7 @@ static int judge(struct dm_sync_delta *d, struct dm_sync_stretch *s, const u8 *u
 		return r;
 	}
 	if (memcmp(((struct dm_sync_block_disk *)buf)->uuid, uuid, 16)) {
-		*why = "the delta device belongs to another pair (option \"format\" overwrites it)";
+		*why = "the delta device belongs to another pair: name this pair's own";
 		return -EEXIST;
 	}
 	*why = take_header(d, buf);

@@ -256,6 +256,8 @@ static int take_option(struct dm_target *ti, const struct dm_sync_personality *k
 	if (option_find(key, value, ~0)) {
 		ti->error = "The option is one of another kind of pair";
 		DMERR("%s is not an option of a %s", key, kind->name);
+	} else {
+		DMERR("%s is no option, or not in this form", key);
 	}
 	return -EINVAL;
 }
@@ -282,8 +284,8 @@ static int parse_option(struct dm_target *ti, const struct dm_sync_personality *
  * @c: in: the personality's defaults; out: what the options change
  *
  * Context: constructor.
- * Return: 0, or a negative errno with ti->error set; when the option is one of
- * another personality, the log names both.
+ * Return: 0, or a negative errno with ti->error set; an option that is not known, or
+ * one of another personality, is named in the log.
  */
 int dm_sync_options_parse(struct dm_target *ti, const struct dm_sync_personality *kind,
 			  struct dm_arg_set *as, struct dm_sync_config *c)

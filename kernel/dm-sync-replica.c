@@ -2,12 +2,12 @@
 /*
  * The replica door: target "sync-replica".
  *
- *	0 <sectors> sync-replica <source door>		of a mirror
+ *	0 <sectors> sync-replica <source door>		of a mirror or clone
  *	0 <sectors> sync-replica <source door> <image>	of an image of a store
  *
  * Through it, and only through it, may hosts use the replica; so the pair
  * knows what they wrote.  Whether they may is a function of the pair's state
- * (semantics §4.3) and looked up for every bio.  What becomes of the bios of an
+ * (dm_sync_door()) and looked up for every bio.  What becomes of the bios of an
  * image is in dm-sync-image-io.c, where there is more to it; those of a mirror:
  *
  *	enter	 count the bio, then look at the access.  Whoever takes the access
@@ -42,7 +42,7 @@
  * @mirror: the mirror that is, or NULL
  * @image: the image that is; without one image.image is NULL
  * @replica: device; that of the store, for an image
- * @source: device; for an image only
+ * @source: device; of an image or a clone
  */
 struct replica_door {
 	struct dm_sync_pair *pair;

@@ -356,7 +356,7 @@ static enum dm_sync_admit admit_cell(const struct dm_sync_state *s, const struct
 		return say(DM_SYNC_ADMIT_FORCE, why, "the replica would be left inconsistent");
 	case 'N':	/* here, while other states have it: Detach of a snapshot */
 		return say(DM_SYNC_ADMIT_UNSUPPORTED, why,
-			   "an image cannot live without its source: dissolve or return it");
+			   "an image cannot live without its source: dissolve or delete it");
 	case 'y':
 		break;
 	default:

@@ -9,17 +9,48 @@
 
 static const char store_low[] = "the store is nearly full";
 
+static bool allows(const struct dms_pair *pair, unsigned int op)
+{
+	return GET(pair, ALLOWED_OPS) >> op & 1;
+}
+
+/* Of a clone, one that does not answer is asked again and again; nothing else is. */
+static bool replica_failed(const struct dms_pair *pair)
+{
+	return GET(pair, REASON) == DM_SYNC_REASON_REPLICA_WRITE_ERROR ||
+		GET(pair, REASON) == DM_SYNC_REASON_REPLICA_READ_ERROR ||
+		GET(pair, REASON) == DM_SYNC_REASON_REPLICA_FLUSH_ERROR;
+}
+
+/* Broken, a clone may still have its point in time, which a resync would throw away. */
+static const char *broken_clone(const struct dms_pair *pair)
+{
+	if (allows(pair, DM_SYNC_OPERATION_RESTORE))
+		return "a restore broke off: the source is in part what this clone is";
+	if (GET(pair, PROGRESS_STATUS) != DM_SYNC_PROGRESS_STATUS_DORMANT)
+		return "its point in time is lost; the source is not concerned";
+	if (!replica_failed(pair))
+		return "the copy broke off, and does not go on by itself";
+	if (GET(pair, RECOVERY) == DM_SYNC_RECOVERY_MANUAL)
+		return "the copy rests; when the replica answers it is Suspended, for `resume`";
+	return "the copy rests; it goes on when the replica answers";
+}
+
+static const char *broken_text(const struct dms_pair *pair)
+{
+	if (HAS(pair, IMAGE) && image_holds(pair))
+		return "a restore broke off: the source is in part what this image is";
+	if (HAS(pair, IMAGE))
+		return "the image is lost; the source is not concerned";
+	return is_clone_pair(pair) ? broken_clone(pair) :
+		"the replica no longer follows its source";
+}
+
 static const char *state_text(const struct dms_pair *pair)
 {
-	bool image = HAS(pair, IMAGE);
-
 	switch (GET(pair, COPY_STATE)) {
 	case DM_SYNC_COPY_STATE_BROKEN:
-		if (image && image_holds(pair))
-			return "a restore broke off: the source is in part what this image is";
-		if (image)
-			return "the image is lost; the source is not concerned";
-		return "the replica no longer follows its source";
+		return broken_text(pair);
 	case DM_SYNC_COPY_STATE_ABORTED:
 		return "a copy was aborted and the replica is incomplete";
 	case DM_SYNC_COPY_STATE_SKEWED:
@@ -40,9 +71,26 @@ static const char *state_text(const struct dms_pair *pair)
 	}
 }
 
-static bool allows(const struct dms_pair *pair, unsigned int op)
+/* What is said of a Broken image or clone; false where there is nothing special to say. */
+static bool print_broken(const struct dms_pair *pair)
 {
-	return GET(pair, ALLOWED_OPS) >> op & 1;
+	const char *name = pair->name;
+
+	if (GET(pair, COPY_STATE) != DM_SYNC_COPY_STATE_BROKEN || !is_point_in_time(pair))
+		return false;
+	if (HAS(pair, IMAGE) ? image_holds(pair) : allows(pair, DM_SYNC_OPERATION_RESTORE))
+		printf("    action  `synctl restore %s` finishes it; `synctl resync %s` gives the "
+		       "%s up\n", name, name, HAS(pair, IMAGE) ? "image" : "point in time");
+	else if (!allows(pair, DM_SYNC_OPERATION_RESYNC))
+		return false;
+	else if (HAS(pair, IMAGE))
+		printf("    action  `synctl resync %s` takes it anew, of now; `synctl remove %s` "
+		       "deletes it\n", name, name);
+	else
+		printf("    action  `synctl resync %s` %stakes a new one\n", name,
+		       GET(pair, PROGRESS_STATUS) == DM_SYNC_PROGRESS_STATUS_DORMANT ?
+		       "gives this point in time up and " : "");
+	return true;
 }
 
 static void print_action(const struct dms_pair *pair)
@@ -65,18 +113,8 @@ static void print_action(const struct dms_pair *pair)
 		       "larger\n", pair->name);
 		return;
 	}
-	if (HAS(pair, IMAGE) && image_holds(pair) &&
-	    GET(pair, COPY_STATE) == DM_SYNC_COPY_STATE_BROKEN) {
-		printf("    action  `synctl restore %s` finishes it; `synctl resync %s` gives the "
-		       "image up\n", pair->name, pair->name);
+	if (print_broken(pair))
 		return;
-	}
-	if (HAS(pair, IMAGE) && allows(pair, DM_SYNC_OPERATION_RESYNC) &&
-	    GET(pair, COPY_STATE) == DM_SYNC_COPY_STATE_BROKEN) {
-		printf("    action  `synctl resync %s` takes it anew, of now; `synctl remove %s` "
-		       "deletes it\n", pair->name, pair->name);
-		return;
-	}
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		if (!allows(pair, ways[i].op))
 			continue;
@@ -88,7 +126,9 @@ static void print_action(const struct dms_pair *pair)
 		    GET(pair, COPY_STATE) != DM_SYNC_COPY_STATE_BROKEN)
 			continue;
 		printf("    action  `synctl %s %s` %s\n",
-		       spec_text(&spec_operation, ways[i].op), pair->name, ways[i].text);
+		       spec_text(&spec_operation, ways[i].op), pair->name,
+		       ways[i].op == DM_SYNC_OPERATION_RESYNC && is_clone_pair(pair) ?
+		       "takes a new point in time" : ways[i].text);
 		return;
 	}
 }

@@ -50,9 +50,11 @@ const struct command commands[] = {
 
 	OPERATION("activate", ACTIVATE, "start to copy and to follow", NULL, 0),
 	OPERATION("deactivate", DEACTIVATE, "stop copying; writes go on and are tracked",
-		  "An image is given up by this: what it holds is lost, so this asks.", 0),
+		  "An image, or a clone, is given up by this. What an image holds is lost, and\n"
+		  "`activate` copies all of a clone anew; so this asks.", 0),
 	OPERATION("suspend", SUSPEND, "stop the flow and HOLD writes to the source",
 		  "Programs that write hang until `resume`, or until --hold-max has passed.\n"
+		  "Of an image or clone only writes are held that would first have to be saved.\n"
 		  "With `set PAIR hold=track` writes go on and are tracked instead.", OPT(HOLD_MAX)),
 	OPERATION("resume", RESUME, "end a suspend", NULL, 0),
 	OPERATION("fracture", FRACTURE, "cut the replica off at once", NULL, 0),
@@ -92,8 +94,9 @@ const struct command commands[] = {
 	  "made and no image is taken. Images that the store holds are there again then.\n"
 	  "An image keeps what the source held at one instant, for which writes pause: of a\n"
 	  "mounted file system too. It is mounted after `synctl door VOL@IMAGE`, deleted by\n"
-	  "`synctl remove VOL@IMAGE`. --chunk, --on-full, --hold-max, --uuid, --format are of\n"
-	  "a new VOL only.",
+	  "`synctl remove VOL@IMAGE`. --chunk, --uuid and --format are of a new store. It does\n"
+	  "not keep --on-full, --hold-max, --priority and --rate: they are given whenever VOL is\n"
+	  "made, and changed by `synctl set VOL`.",
 	  "synctl snapshot /dev/sdb1 /dev/sdc1 vol@monday", SNAPSHOT | SENDING, 1, 3, 0,
 	  cmd_snapshot },
 	{ "clone", GROUP_LIFE, "SOURCE REPLICA", "make a full copy, of one instant",

@@ -107,7 +107,7 @@ int create_pace(struct creation *c)
 	static const char * const priorities[] = { "low", "same", "high", "none", NULL };
 	char text[32];
 	uint64_t rate;
-	double seconds;
+	uint64_t seconds;
 	int code = create_word(c, OPT_PRIORITY, "priority:", priorities);
 
 	if (code)
@@ -120,9 +120,9 @@ int create_pace(struct creation *c)
 		create_add(c, "rate:", text);
 	}
 	if (given(c->args, OPT_HOLD_MAX)) {
-		if (!option_seconds(c->args, OPT_HOLD_MAX, &seconds))
+		if (!option_hold(c->args, &seconds))
 			return EXIT_USAGE;
-		snprintf(text, sizeof(text), "%.0f", seconds);
+		snprintf(text, sizeof(text), "%" PRIu64, seconds);
 		create_add(c, "hold_max:", text);
 	}
 	return EXIT_OK;
@@ -194,9 +194,9 @@ void create_print(const struct dm_device *dev)
 	       dev->params);
 }
 
-int create_failed(struct args *args, const struct dm_device *dev, int err)
+int create_failed(struct args *args, const struct dm_device *dev, int err, const char *action)
 {
-	struct failure f = { .args = args, .err = -err, .object = dev->name };
+	struct failure f = { .args = args, .err = -err, .object = dev->name, .action = action };
 	const char *why = dm_reason();
 
 	f.code = exit_of_errno(-err);

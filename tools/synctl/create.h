@@ -88,8 +88,8 @@ int delta_room(struct creation *c);
 /* May it be taken? Asks before --format overwrites what is on it. */
 int delta_use(struct creation *c);
 
-/* dm_create() failed: say why */
-int create_failed(struct args *args, const struct dm_device *dev, int err);
+/* dm_create() failed: say why; @action: what can be done, or NULL */
+int create_failed(struct args *args, const struct dm_device *dev, int err, const char *action);
 
 /* "dm-1 (db0)" for what has a device open; false when nothing has */
 bool create_holder(struct devno dev, char *text, size_t size);

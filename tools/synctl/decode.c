@@ -119,16 +119,6 @@ bool dms_running(const struct dms_pair *pair)
 	}
 }
 
-/*
- * To be written to is what a copy of one instant is for; a mirror that was has lost
- * what it is for.
- */
-static bool may_be_written(const struct dms_pair *pair)
-{
-	return GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_SNAPSHOT ||
-		GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_CLONE;
-}
-
 enum dms_health dms_health(const struct dms_pair *pair)
 {
 	if (!HAS(pair, COPY_STATE) ||
@@ -138,7 +128,8 @@ enum dms_health dms_health(const struct dms_pair *pair)
 	case DM_SYNC_COPY_STATE_SYNCHRONIZED:
 		return GET(pair, REASON) == DM_SYNC_REASON_STORE_LOW ? DMS_DEGRADED : DMS_HEALTHY;
 	case DM_SYNC_COPY_STATE_SKEWED:
-		if (!may_be_written(pair))
+		/* To be written to is what a copy of one instant is for; a mirror's is lost. */
+		if (!is_point_in_time(pair))
 			return DMS_CRITICAL;
 		return GET(pair, REASON) == DM_SYNC_REASON_STORE_LOW ? DMS_DEGRADED : DMS_HEALTHY;
 	case DM_SYNC_COPY_STATE_BROKEN:

@@ -3,8 +3,8 @@
  * The delta of a clone: where old data goes before the replica has taken it.
  *
  * The kernel takes a device that is blank, or the pair's own delta, and refuses anything
- * else. What it would refuse is refused here, in
- * words that help; what it would overwrite, told to by --format, is asked about.
+ * else. What it would refuse is refused here, in words that help; what it would overwrite,
+ * told to by --format, is asked about.
  */
 
 #include <string.h>

@@ -11,7 +11,7 @@
 
 #include "dm.h"
 
-static char reason[DM_TEXT_MAX];
+static char reason[2 * DM_TEXT_MAX];
 
 /* The library would print to stderr; errors are told in our own form. */
 static void quiet_log(int level, const char *file, int line, int err,
@@ -36,17 +36,22 @@ static int open_kmsg(void)
 /*
  * "device-mapper: table: 253:0: sync: the replica is too small (-EINVAL)", or
  * "device-mapper: sync: db0: cannot activate: the metadata device ...". What
- * the core adds to either says nothing more.
+ * the core adds to either says nothing more. The first kind is a constant
+ * sentence; the number or word that belongs to it is in a line of its own just
+ * before, "device-mapper: sync: a pair of 16 regions needs ...".
  */
 static void keep_reason(char *record, const char *name)
 {
 	char *text = strchr(record, ';');
 	size_t len = strlen(name);
+	char before[DM_TEXT_MAX] = "";
 	char *end;
 
 	if (!text || strncmp(++text, "device-mapper: ", 15))
 		return;
 	text[strcspn(text, "\n")] = 0;
+	if (!strncmp(text + 15, "table: ", 7))
+		snprintf(before, sizeof(before), "%.150s", reason);
 	text = strstr(text + 15, "sync");
 	text = text ? strstr(text, ": ") : NULL;
 	if (!text || strstr(text, "rror adding target to table") ||
@@ -59,6 +64,8 @@ static void keep_reason(char *record, const char *name)
 	end = strrchr(reason, '(');
 	if (end && end > reason && !strncmp(end, "(-", 2))
 		end[-1] = 0;
+	if (before[0])
+		snprintf(reason + strlen(reason), sizeof(reason) - strlen(reason), ": %s", before);
 }
 
 static void read_kmsg(int fd, const char *name)

@@ -69,7 +69,7 @@ int cmd_door(struct args *args)
 	}
 	err = dm_create(&dev, &door);
 	if (err)
-		return create_failed(args, &dev, err);
+		return create_failed(args, &dev, err, NULL);
 	if (given(args, OPT_VERBOSE))
 		printf("%s: created /dev/mapper/%s\n", args->words[0], dev.name);
 	return EXIT_OK;

@@ -157,7 +157,8 @@ static uint32_t goal_of(const struct args *args)
 static int ended(struct creation *c)
 {
 	struct failure f = { .args = c->args, .code = EXIT_STATE, .object = c->meta,
-			     .action = "--format begins a new pair, which copies everything" };
+			     .action = "both devices stand alone: use them directly; --format begins "
+				       "a new pair and overwrites the replica" };
 
 	if (given(c->args, OPT_UNASSOC) && c->uuid[0]) {
 		if (given(c->args, OPT_VERBOSE))
@@ -166,6 +167,20 @@ static int ended(struct creation *c)
 	}
 	dm_remove(c->dev.name);
 	return fail(&f, "the pair of this metadata device was detached or dissolved");
+}
+
+/* The kernel's sentences are constant; what the metadata were made with is on the device. */
+static int not_created(struct creation *c, int err)
+{
+	char region[64], action[192] = "";
+	uint64_t bytes = c->meta ? probe_region(c->meta) : 0;
+
+	if (bytes && strstr(dm_reason(), "another region size")) {
+		format_bytes(bytes, true, region, sizeof(region));
+		snprintf(action, sizeof(action), "its regions have %s bytes: give that as "
+			 "--region, as when it was made", region);
+	}
+	return create_failed(c->args, &c->dev, err, action[0] ? action : NULL);
 }
 
 static int create(struct creation *c)
@@ -177,7 +192,7 @@ static int create(struct creation *c)
 	int err = dm_create(&c->dev, &door);
 
 	if (err)
-		return create_failed(c->args, &c->dev, err);
+		return not_created(c, err);
 	err = find_created(c->args, door, &list);
 	if (err == -ENOENT)
 		return ended(c);

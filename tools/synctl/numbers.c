@@ -7,6 +7,8 @@
 
 #include "synctl.h"
 
+#define HOLD_LIMIT	3600	/* the kernel counts in seconds, and takes no more */
+
 /* 64K, 64KiB, 1.5M are powers of 1024; 64kB, 1MB of 1000 as dd(1) has it. */
 bool parse_size(const char *text, uint64_t *bytes)
 {
@@ -80,5 +82,25 @@ bool option_seconds(const struct args *args, enum option_id id, double *seconds)
 		return true;
 	usage(args, "--%s: not a time: %s (write 30, 30s, 5m, 2h)",
 	      options[id].name, args->value[id]);
+	return false;
+}
+
+bool parse_hold(const char *text, uint64_t *seconds)
+{
+	double value;
+
+	if (!parse_seconds(text, &value) || value < 1 || value > HOLD_LIMIT)
+		return false;
+	*seconds = value;
+	return *seconds == value;
+}
+
+bool option_hold(const struct args *args, uint64_t *seconds)
+{
+	const char *text = args->value[OPT_HOLD_MAX];
+
+	if (parse_hold(text, seconds))
+		return true;
+	usage(args, "--%s: not whole seconds, 1s to 1h: %s", options[OPT_HOLD_MAX].name, text);
 	return false;
 }

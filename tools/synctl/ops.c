@@ -45,12 +45,6 @@ static uint32_t goal_of(unsigned int op)
 	}
 }
 
-static bool is_point_in_time(const struct dms_pair *pair)
-{
-	return GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_SNAPSHOT ||
-		GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_CLONE;
-}
-
 /* What the source holds and who uses it: the last look at it before it goes */
 static int guard_restore(struct args *args, const struct dms_pair *pair)
 {
@@ -75,20 +69,42 @@ static int guard_restore(struct args *args, const struct dms_pair *pair)
 	return ask(args, pair->name, warning);
 }
 
+/* What is held, and what one may have wanted in its place: a clone is given up by Deactivate. */
 static int guard_suspend(struct args *args, const struct dms_pair *pair)
 {
-	char warning[512];
+	const char *what = "all writes to the source";
+	const char *instead = "`synctl deactivate` only stops the copying";
+	char rate[DMS_NAME_MAX + 64], warning[768];
 
 	if (GET(pair, HOLD) == DM_SYNC_HOLD_TRACK)
 		return EXIT_OK;
+	if (HAS(pair, IMAGE)) {
+		what = "writes that would first have to be saved, of the source";
+		instead = "the image is read-only meanwhile";
+	} else if (is_clone_pair(pair)) {
+		what = "writes to what is not copied yet";
+		snprintf(rate, sizeof(rate), "to slow the copy instead: `synctl set %s rate=...`",
+			 pair->name);
+		instead = rate;
+	}
 	snprintf(warning, sizeof(warning),
-		 "suspend holds %s the source: programs that write will hang "
-		 "until `synctl resume`, at most for %u s; %s",
-		 HAS(pair, IMAGE) ? "writes that would first have to be saved, of" :
-		 "all writes to",
-		 (unsigned int)GET(pair, HOLD_MAX), HAS(pair, IMAGE) ? "the image is read-only meanwhile" :
-		 "`synctl deactivate` only stops the copying");
+		 "suspend holds %s: programs that write will hang until `synctl resume`, at most "
+		 "for %u s; %s", what, (unsigned int)GET(pair, HOLD_MAX), instead);
 	return ask(args, pair->name, warning);
+}
+
+/* A clone that is not complete is of no use once its point in time is not kept any more. */
+static int guard_clone(struct args *args, const struct dms_pair *pair)
+{
+	uint64_t state = GET(pair, COPY_STATE);
+
+	if (state != DM_SYNC_COPY_STATE_UNSYNCHRONIZED &&
+	    state != DM_SYNC_COPY_STATE_SUSPENDED &&
+	    (state != DM_SYNC_COPY_STATE_BROKEN ||
+	     GET(pair, PROGRESS_STATUS) == DM_SYNC_PROGRESS_STATUS_REQUIRES_RESYNC))
+		return EXIT_OK;
+	return ask(args, pair->name, "deactivate gives the point in time of this clone up, and "
+		   "what is copied is of no use then; `activate` copies all anew, of now");
 }
 
 /* The content of an image is nowhere else: these end it, as they do not end a mirror's. */
@@ -113,8 +129,11 @@ static int guard(struct args *args, const struct dms_pair *pair)
 		return guard_restore(args, pair);
 	case DM_SYNC_OPERATION_SUSPEND:
 		return guard_suspend(args, pair);
-	case DM_SYNC_OPERATION_RESYNC:
 	case DM_SYNC_OPERATION_DEACTIVATE:
+		if (is_clone_pair(pair))
+			return guard_clone(args, pair);
+		return guard_image(args, pair);
+	case DM_SYNC_OPERATION_RESYNC:
 	case DM_SYNC_OPERATION_DISSOLVE:
 		return guard_image(args, pair);
 	default:
@@ -126,11 +145,11 @@ static int guard(struct args *args, const struct dms_pair *pair)
 static int set_hold_max(struct args *args, const struct dms_pair *pair)
 {
 	struct dms_request request = { .cmd = DM_SYNC_CMD_PAIR_SET };
-	double seconds = 0;
+	uint64_t seconds = 0;
 
 	if (!given(args, OPT_HOLD_MAX))
 		return EXIT_OK;
-	if (!option_seconds(args, OPT_HOLD_MAX, &seconds))
+	if (!option_hold(args, &seconds))
 		return EXIT_USAGE;
 	dms_request_add(&request, DM_SYNC_A_PAIR_ID, GET(pair, ID));
 	dms_request_add(&request, DM_SYNC_A_PAIR_HOLD_MAX, seconds);

@@ -66,6 +66,18 @@ void dms_uuid_text(const uint8_t *uuid, char *text);
  */
 bool dms_running(const struct dms_pair *pair);
 
+/* Whether it is a copy of one instant, which does not follow its source */
+static inline bool is_point_in_time(const struct dms_pair *pair)
+{
+	return GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_SNAPSHOT ||
+		GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_CLONE;
+}
+
+static inline bool is_clone_pair(const struct dms_pair *pair)
+{
+	return GET(pair, SYNC_TYPE) == DM_SYNC_SYNC_TYPE_CLONE;
+}
+
 /* Whether it is a clone that has a delta: what is said of a store is the delta's. */
 static inline bool has_delta(const struct dms_pair *pair)
 {

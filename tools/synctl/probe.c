@@ -19,7 +19,7 @@
 #define SUPER_OF_PAIR	1
 #define SUPER_OF_STORE	5
 #define HEADER_OF_DELTA	10
-#define SUPER_CHUNK_AT	76
+#define SUPER_CHUNK_AT	76	/* of a pair the region */
 
 bool probe_content(const char *path, char *text, size_t size)
 {
@@ -171,14 +171,24 @@ bool probe_delta(const char *path)
 	return find_super(path, block, HEADER_OF_DELTA);
 }
 
-uint64_t probe_chunk(const char *path)
+static uint64_t region_of(const char *path, int type)
 {
 	unsigned char block[2 * BLANK_BYTES];
-	const unsigned char *super = find_super(path, block, SUPER_OF_STORE);
+	const unsigned char *super = find_super(path, block, type);
 	uint32_t sectors;
 
 	if (!super)
 		return 0;
 	memcpy(&sectors, super + SUPER_CHUNK_AT, sizeof(sectors));
 	return le32toh(sectors) * 512ULL;
+}
+
+uint64_t probe_chunk(const char *path)
+{
+	return region_of(path, SUPER_OF_STORE);
+}
+
+uint64_t probe_region(const char *path)
+{
+	return region_of(path, SUPER_OF_PAIR);
 }

@@ -30,4 +30,7 @@ bool probe_delta(const char *path);
 /* The size of a chunk of a store in bytes; 0 when it is none, or not to be read. */
 uint64_t probe_chunk(const char *path);
 
+/* The same of a region of the pair that a metadata device knows */
+uint64_t probe_region(const char *path);
+
 #endif /* SYNCTL_PROBE_H */

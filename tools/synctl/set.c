@@ -67,8 +67,6 @@ static bool enum_value(unsigned int i, const char *text, uint64_t *value)
 
 static bool setting_value(unsigned int i, const char *text, uint64_t *value)
 {
-	double seconds;
-
 	switch (settings[i].kind) {
 	case 'e':
 		return enum_value(i, text, value);
@@ -78,10 +76,7 @@ static bool setting_value(unsigned int i, const char *text, uint64_t *value)
 	case 'b':
 		return parse_size(text, value);
 	default:
-		if (!parse_seconds(text, &seconds))
-			return false;
-		*value = seconds;
-		return true;
+		return parse_hold(text, value);
 	}
 }
 
@@ -111,7 +106,8 @@ static int add_setting(struct args *args, const char *word, struct wanted *w)
 		if (!spec_same(key, settings[i].key))
 			continue;
 		if (!setting_value(i, equal + 1, &value))
-			return usage(args, "set: not a value for %s: %s", key, equal + 1);
+			return usage(args, "set: not a value for %s: %s%s", key, equal + 1,
+				     settings[i].kind == 't' ? " (whole seconds, 1s to 1h)" : "");
 		if (settings[i].attr)
 			dms_request_add(&w->request, settings[i].attr, value);
 		else

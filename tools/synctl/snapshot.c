@@ -18,9 +18,13 @@
 
 #define CHUNK_MAX	(1024 * 1024ULL)
 
-/* Options that make sense only where the door is made */
-static const enum option_id of_the_door[] = {
-	OPT_CHUNK, OPT_ON_FULL, OPT_PRIORITY, OPT_RATE, OPT_HOLD_MAX, OPT_UUID, OPT_FORMAT,
+/* Options that make sense only where the door is made; @set: and can be changed later */
+static const struct {
+	enum option_id id;
+	bool set;
+} of_the_door[] = {
+	{ OPT_CHUNK, false }, { OPT_ON_FULL, true }, { OPT_PRIORITY, true }, { OPT_RATE, true },
+	{ OPT_HOLD_MAX, true }, { OPT_UUID, false }, { OPT_FORMAT, false },
 };
 
 /* VOL@IMAGE in its parts; @image is empty where there is no @ */
@@ -50,11 +54,17 @@ static int refuse_door_options(struct args *args, const char *vol)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(of_the_door) / sizeof(of_the_door[0]); i++)
-		if (given(args, of_the_door[i]))
-			return usage(args, "--%s is for a new store, and %s %s",
-				     options[of_the_door[i]].name, vol,
-				     args->count == 1 ? "is to be there" : "is there already");
+	for (i = 0; i < sizeof(of_the_door) / sizeof(of_the_door[0]); i++) {
+		const char *name = options[of_the_door[i].id].name;
+
+		if (!given(args, of_the_door[i].id))
+			continue;
+		if (of_the_door[i].set)
+			return usage(args, "--%s is given when the device is made; change it with "
+				     "`synctl set %s %s=...`", name, vol, name);
+		return usage(args, "--%s is for a new store, and %s %s", name, vol,
+			     args->count == 1 ? "is to be there" : "is there already");
+	}
 	return EXIT_OK;
 }
 
@@ -179,8 +189,8 @@ static int make_door(struct creation *c)
 		return EXIT_OK;
 	}
 	err = dm_create(&c->dev, &door);
-	if (err == -EINVAL && strstr(dm_reason(), "too small")) {
-		f.action = "a larger --chunk needs less, and so does a smaller source";
+	if (err == -ENOSPC && strstr(dm_reason(), "too small")) {
+		f.action = "enlarge the store to that size, or choose another device";
 		return fail(&f, "cannot create the device: %s", dm_reason());
 	}
 	if (err == -EINVAL && strstr(dm_reason(), "another chunk size")) {
@@ -188,7 +198,7 @@ static int make_door(struct creation *c)
 		return fail(&f, "cannot create the device: %s", dm_reason());
 	}
 	if (err)
-		return create_failed(c->args, &c->dev, err);
+		return create_failed(c->args, &c->dev, err, NULL);
 	name_by_uuid(c);
 	if (given(c->args, OPT_VERBOSE))
 		printf("%s: created /dev/mapper/%s\n", c->dev.name, c->dev.name);

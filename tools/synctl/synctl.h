@@ -125,6 +125,10 @@ bool parse_size(const char *text, uint64_t *bytes);
 bool parse_seconds(const char *text, double *seconds);
 bool option_seconds(const struct args *args, enum option_id id, double *seconds);
 
+/* How long writes are held: whole seconds. The option must be given. */
+bool parse_hold(const char *text, uint64_t *seconds);
+bool option_hold(const struct args *args, uint64_t *seconds);
+
 /* -- errors ------------------------------------------------------------- */
 
 /**

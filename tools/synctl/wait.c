@@ -21,12 +21,16 @@
 
 enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_NEVER };
 
-/* @since: when the condition began to hold, 0 while it does not */
+/*
+ * @whole: of a clone that ends by itself: it was complete when it was last heard of
+ * @since: when the condition began to hold, 0 while it does not
+ */
 struct waiter {
 	struct args *args;
 	const struct wait_for *wait;
 	struct dms_list *list;
 	bool *gone;
+	bool *whole;
 	double *since;
 	double *idle;
 	bool tty;
@@ -40,22 +44,43 @@ static double seconds_now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/*
- * Of a copy of one instant, a restore does not change the CopyState: it is Synchronized
- * while its source is not yet what it is to become, and who waits waits for that.
- */
-static bool too_early(const struct cond *cond, const struct dms_pair *pair)
+static bool is_synchronized(const struct cond *cond)
 {
-	return pair && GET(pair, PROGRESS_STATUS) == DM_SYNC_PROGRESS_STATUS_RESTORING &&
-		cond->kind == COND_FIELD && cond->field->attr == DM_SYNC_A_PAIR_COPY_STATE &&
+	return cond->kind == COND_FIELD && cond->field->attr == DM_SYNC_A_PAIR_COPY_STATE &&
 		cond->op == COND_EQ && cond->value == DM_SYNC_COPY_STATE_SYNCHRONIZED;
+}
+
+/*
+ * What "Synchronized" asks for is that the copy is there. Of a copy of one instant, a restore
+ * does not change the CopyState: it is Synchronized while its source is not yet what it is to
+ * become, and who waits waits for that. One that hosts wrote to through its door is Skewed when
+ * it is complete, and never Synchronized again.
+ */
+static bool synchronized_holds(const struct dms_pair *pair)
+{
+	if (GET(pair, COPY_STATE) == DM_SYNC_COPY_STATE_SYNCHRONIZED)
+		return GET(pair, PROGRESS_STATUS) != DM_SYNC_PROGRESS_STATUS_RESTORING;
+	return is_point_in_time(pair) && GET(pair, COPY_STATE) == DM_SYNC_COPY_STATE_SKEWED &&
+		GET(pair, PROGRESS_STATUS) == DM_SYNC_PROGRESS_STATUS_COMPLETED;
+}
+
+/* A clone that ends by itself does so when it is complete, and is gone at once. */
+static bool reached(const struct waiter *w, unsigned int i)
+{
+	const struct cond *cond = &w->wait->cond;
+
+	if (w->gone[i] && (is_synchronized(cond) || w->wait->complete))
+		return w->whole[i];
+	if (!w->gone[i] && is_synchronized(cond))
+		return synchronized_holds(&w->list->pairs[i]);
+	return cond_holds(cond, w->gone[i] ? NULL : &w->list->pairs[i]);
 }
 
 static enum verdict judge(struct waiter *w, unsigned int i, double now)
 {
 	const struct dms_pair *pair = w->gone[i] ? NULL : &w->list->pairs[i];
 
-	if (cond_holds(&w->wait->cond, pair) && !too_early(&w->wait->cond, pair)) {
+	if (reached(w, i)) {
 		if (!w->since[i])
 			w->since[i] = now;
 		return now - w->since[i] >= w->wait->stable ? VERDICT_YES : VERDICT_NO;
@@ -74,10 +99,43 @@ static enum verdict judge(struct waiter *w, unsigned int i, double now)
 	return now - w->idle[i] >= SETTLE_SECONDS ? VERDICT_NEVER : VERDICT_NO;
 }
 
+/*
+ * Whether a clone that ends by itself was complete before it was gone: its CopyState is
+ * Synchronized then, and Not Applicable in its last events; of one that was removed it stays
+ * what it was.
+ */
+static void note_whole(struct waiter *w, unsigned int i, const struct dms_pair *pair)
+{
+	uint64_t state = GET(pair, COPY_STATE);
+
+	if (HAS(pair, COPY_STATE) && state != DM_SYNC_COPY_STATE_NOT_APPLICABLE)
+		w->whole[i] = state == DM_SYNC_COPY_STATE_SYNCHRONIZED &&
+			GET(pair, COPY_TYPE) == DM_SYNC_COPY_TYPE_UNSYNC_UNASSOC;
+}
+
+static void note_event(struct waiter *w, const struct dms_event *event)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->list->count; i++)
+		if (GET(&w->list->pairs[i], ID) == GET(&event->pair, ID))
+			note_whole(w, i, &event->pair);
+}
+
+/* What is there already, without waiting for more */
+static void take_events(struct waiter *w)
+{
+	struct dms_event event;
+
+	while (dms_next(w->args->client, 0, &event) == 1)
+		note_event(w, &event);
+}
+
 static int refresh(struct waiter *w)
 {
 	struct dms_list all;
 	unsigned int i, j;
+	bool gone = false;
 	int err = dms_dump(w->args->client, &all);
 
 	if (err)
@@ -90,9 +148,14 @@ static int refresh(struct waiter *w)
 				continue;
 			w->list->pairs[i] = all.pairs[j];
 			w->gone[i] = false;
+			note_whole(w, i, &all.pairs[j]);
 		}
+		gone = gone || w->gone[i];
 	}
 	dms_list_free(&all);
+	/* What was said of it before it went has arrived before the dump began. */
+	if (gone)
+		take_events(w);
 	return 0;
 }
 
@@ -166,9 +229,9 @@ static int pause_for_event(struct waiter *w, double left)
 	if (n == 1) {
 		struct timespec gather = { 0, GATHER_MS * 1000000L };
 
+		note_event(w, &event);
 		nanosleep(&gather, NULL);
-		while (dms_next(w->args->client, 0, &event) == 1)
-			;
+		take_events(w);
 	}
 	return n == -ENOBUFS ? 0 : n;
 }
@@ -234,17 +297,22 @@ int wait_run(struct args *args, struct dms_list *list, const struct wait_for *wa
 
 	w.tty = isatty(2) && !args->json && !given(args, OPT_QUIET);
 	w.gone = calloc(list->count + 1, sizeof(*w.gone));
+	w.whole = calloc(list->count + 1, sizeof(*w.whole));
 	w.since = calloc(list->count + 1, sizeof(*w.since));
 	w.idle = calloc(list->count + 1, sizeof(*w.idle));
-	if (w.gone && w.since && w.idle)
+	if (w.gone && w.whole && w.since && w.idle)
 		code = loop(&w);
 	if (w.tty)
 		fprintf(stderr, "\r\033[K");
 	free(w.gone);
+	free(w.whole);
 	free(w.since);
 	free(w.idle);
 	return code;
 }
+
+/* Who waits for a pair in one of these waits for ever, unless somebody acts. */
+#define BAD_STATES	(1u << DM_SYNC_COPY_STATE_BROKEN | 1u << DM_SYNC_COPY_STATE_ABORTED)
 
 int wait_after(struct args *args, struct dms_list *list, uint32_t goal)
 {
@@ -253,6 +321,9 @@ int wait_after(struct args *args, struct dms_list *list, uint32_t goal)
 	if (goal == DM_SYNC_COPY_STATE_NOT_APPLICABLE) {
 		wait.cond.kind = COND_GONE;
 		wait.settle = false;
+		/* Of a new clone: it is to end by itself, and does not when its copy fails. */
+		wait.complete = !args->command->operation;
+		wait.fail_on = wait.complete ? BAD_STATES : 0;
 	} else if (goal) {
 		wait.cond.field = field_find("copy_state");
 		wait.cond.value = goal;
@@ -287,12 +358,7 @@ static int parse_states(struct args *args, uint32_t *states)
 /* Waiting for Synchronized in Broken is waiting for ever, unless asked for. */
 static uint32_t default_fail_on(const struct cond *cond)
 {
-	uint32_t bad = 1u << DM_SYNC_COPY_STATE_BROKEN | 1u << DM_SYNC_COPY_STATE_ABORTED;
-
-	if (cond->kind != COND_FIELD || cond->field->attr != DM_SYNC_A_PAIR_COPY_STATE ||
-	    cond->op != COND_EQ || cond->value != DM_SYNC_COPY_STATE_SYNCHRONIZED)
-		return 0;
-	return bad;
+	return is_synchronized(cond) ? BAD_STATES : 0;
 }
 
 int cmd_wait(struct args *args)

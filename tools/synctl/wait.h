@@ -32,6 +32,7 @@ bool cond_holds(const struct cond *cond, const struct dms_pair *pair);
  * struct wait_for - what to wait for
  * @cond: the condition
  * @any: one of the pairs is enough
+ * @complete: that a pair is gone counts only of a clone that was complete before
  * @fail_on: bits of CopyStates in which to give up
  * @settle: give up when nothing moves any more and the condition is false
  * @stable: seconds for which it must hold
@@ -40,6 +41,7 @@ bool cond_holds(const struct cond *cond, const struct dms_pair *pair);
 struct wait_for {
 	struct cond cond;
 	bool any;
+	bool complete;
 	uint32_t fail_on;
 	bool settle;
 	double stable;
@@ -60,7 +62,7 @@ int wait_run(struct args *args, struct dms_list *list, const struct wait_for *wa
  * wait_after() - what -W does after an operation
  * @args: its --wait and --timeout
  * @list: the pairs that the operation was started on
- * @goal: the CopyState it leads to, or 0 for "settled"
+ * @goal: the CopyState it leads to, or 0 for "settled"; Not Applicable: until they are gone
  *
  * Return: an exit code.
  */

@@ -319,7 +319,7 @@ enum dm_sync_door_access {
  * @DM_SYNC_REASON_OPERATOR: asked for by the operator.
  * @DM_SYNC_REASON_VOLATILE: There is no metadata device.
  * @DM_SYNC_REASON_STORE_FULL: The store of the images has no space left.
- * @DM_SYNC_REASON_STORE_FAILED: The store of the images could not be written.
+ * @DM_SYNC_REASON_STORE_FAILED: The store of the images, or a delta, could not be used.
  * @DM_SYNC_REASON_STORE_LOW: The store of the images is nearly full; the image is not concerned yet.
  */
 enum dm_sync_reason {

@@ -11,6 +11,9 @@
  *   history   four remembered events of one pair
  *   images    five images in three stores, one being restored,
  *             beside a mirror
+ *   clones    clones that hosts wrote to, that are broken, cut, and one that ends
+ *             by itself, which it does; beside a mirror
+ *   removed   a clone that would have ended by itself, and is removed before
  *   deltas    a clone that is copied with half of its delta used, one that is
  *             complete, one without a delta, and an image
  */
@@ -433,17 +436,23 @@ static void scene_images(void)
 	error(-EPERM, "an image cannot be fractured", NLMSG_HDRLEN + GENL_HDRLEN + 8);
 }
 
-static void clone(uint32_t id, const char *name, uint32_t methodology)
+static void clone_of(uint8_t cmd, uint32_t id, const char *name, uint32_t methodology,
+		     uint32_t copy_type)
 {
-	pair(DM_SYNC_CMD_PAIR_GET, id, name, 90 + id);
+	pair(cmd, id, name, 90 + id);
 	device(A(META_MAJOR), id * 10 + 3);
 	u32(A(SYNC_TYPE), DM_SYNC_SYNC_TYPE_CLONE);
 	u32(A(SYNC_MODE), DM_SYNC_SYNC_MODE_ASYNCHRONOUS);
-	u32(A(COPY_TYPE), DM_SYNC_COPY_TYPE_UNSYNC_ASSOC);
+	u32(A(COPY_TYPE), copy_type);
 	u32(A(COPY_METHODOLOGY), methodology);
 	u64(A(SIZE_BYTES), 100 * GIB);
 	u64(A(REGIONS), 100 * GIB / 65536);
 	counters(40, 0, 0);
+}
+
+static void clone(uint32_t id, const char *name, uint32_t methodology)
+{
+	clone_of(DM_SYNC_CMD_PAIR_GET, id, name, methodology, DM_SYNC_COPY_TYPE_UNSYNC_ASSOC);
 }
 
 static void clone_copying(void)
@@ -492,6 +501,82 @@ static void scene_deltas(void)
 	done(0, NULL);
 }
 
+static void written(uint8_t cmd)
+{
+	clone_of(cmd, 1, "written", DM_SYNC_COPY_METHODOLOGY_COPY_ON_WRITE,
+		 DM_SYNC_COPY_TYPE_UNSYNC_ASSOC);
+	state(13, 15, 2, 11, 0);
+	u32(A(PERCENT_SYNCED), 100);
+	u64(A(SYNC_TIME), START);
+	end();
+}
+
+static void broken_clone(uint32_t id, const char *name, uint32_t progress, uint32_t reason,
+			 uint32_t more)
+{
+	clone(id, name, DM_SYNC_COPY_METHODOLOGY_FULL_COPY);
+	state(5, 4, progress, 12, 0);
+	u32(A(REASON), reason);
+	u64(A(REASON_TIME), START);
+	u32(A(PERCENT_SYNCED), 87);
+	u32(A(ALLOWED_OPS), 1 << 7 | 1 << 14 | 1 << 24 | more);
+	end();
+}
+
+static void single(uint8_t cmd, uint32_t copy, uint32_t requested, uint32_t progress)
+{
+	clone_of(cmd, 2, "single", DM_SYNC_COPY_METHODOLOGY_FULL_COPY,
+		 DM_SYNC_COPY_TYPE_UNSYNC_UNASSOC);
+	if (progress == 6)
+		clone_copying();
+	else
+		state(copy, requested, progress, 14, 0);
+	end();
+}
+
+static void all_clones(void)
+{
+	written(DM_SYNC_CMD_PAIR_GET);
+	single(DM_SYNC_CMD_PAIR_GET, 3, 4, 6);
+	broken_clone(3, "rests", 3, DM_SYNC_REASON_REPLICA_WRITE_ERROR, 0);
+	broken_clone(4, "lost", 18, DM_SYNC_REASON_REPLICA_WRITE_ERROR, 0);
+	broken_clone(5, "unread", 3, DM_SYNC_REASON_SOURCE_READ_ERROR, 0);
+	broken_clone(6, "back", 3, DM_SYNC_REASON_REPLICA_READ_ERROR, 1 << 15);
+	clone(7, "slow", DM_SYNC_COPY_METHODOLOGY_COPY_ON_WRITE);
+	clone_copying();
+	end();
+	pair(DM_SYNC_CMD_PAIR_GET, 8, "mirror", 98);
+	state(13, 4, 18, 12, 0);
+	end();
+	done(0, NULL);
+}
+
+static void scene_clones(void)
+{
+	info(100);
+	all_clones();	/* the pairs are chosen by this one */
+	all_clones();	/* and this is looked at first */
+	error(0, "", 0);
+	single(DM_SYNC_CMD_PAIR_CHANGE_NTF, 4, 15, 2);
+	single(DM_SYNC_CMD_PAIR_CHANGE_NTF, 4, 15, 13);
+	single(DM_SYNC_CMD_PAIR_CHANGE_NTF, 15, 15, 2);
+	single(DM_SYNC_CMD_PAIR_DELETE_NTF, 15, 15, 2);
+	written(DM_SYNC_CMD_PAIR_GET);
+	done(0, NULL);
+}
+
+static void scene_removed(void)
+{
+	info(100);
+	single(DM_SYNC_CMD_PAIR_GET, 3, 4, 6);
+	done(0, NULL);
+	single(DM_SYNC_CMD_PAIR_GET, 3, 4, 6);
+	done(0, NULL);
+	single(DM_SYNC_CMD_PAIR_DELETE_NTF, 3, 4, 6);
+	written(DM_SYNC_CMD_PAIR_GET);
+	done(0, NULL);
+}
+
 static void scene_empty(void)
 {
 	info(0);
@@ -509,6 +594,7 @@ int main(int argc, char **argv)
 		{ "unstable", scene_unstable }, { "empty", scene_empty },
 		{ "history", scene_history },
 		{ "images", scene_images }, { "deltas", scene_deltas },
+		{ "clones", scene_clones }, { "removed", scene_removed },
 	};
 	size_t i;
 

@@ -115,7 +115,8 @@ exits()
 
 scenes()
 {
-	for scene in status events refused broken unstable empty history images deltas; do
+	for scene in status events refused broken unstable empty history images deltas clones \
+		removed; do
 		./fixture "$scene" >"out/$scene.nl" || exit 1
 	done
 }
@@ -175,6 +176,7 @@ goldens()
 	golden images snapshot-no-image 2 snapshot vol
 	golden images snapshot-name 2 snapshot vol@next/week
 	golden images snapshot-chunk 2 snapshot vol@wednesday --chunk 4K
+	golden images snapshot-on-full 2 snapshot vol@wednesday --on-full hold
 	golden images snapshot-two 2 snapshot /dev/sdb vol@wednesday
 	golden images images-events-store 0 events vol --now
 	golden images images-lost 5 resync web@v1 -v
@@ -184,6 +186,20 @@ goldens()
 	golden deltas deltas-show 0 show slow whole plain
 	golden deltas deltas-all 0 show whole --all -b
 	golden deltas deltas-json 0 show slow plain -j
+	golden clones clones 0 status
+	golden clones clones-wait 0 wait written
+	golden clones clones-wait-unassoc 0 wait single
+	golden clones clones-wait-gone 0 wait single --for gone
+	golden clones clones-wait-both 0 wait written single
+	golden clones clones-wait-broken 9 wait rests
+	golden clones clones-wait-mirror 9 wait mirror --fail-on Skewed
+	golden clones clones-resync-wait 0 resync written -W
+	golden removed clones-removed 9 wait single
+	golden removed clones-removed-gone 0 wait single --for gone
+	golden clones clones-suspend-asks 2 suspend slow
+	golden clones clones-deactivate-asks 2 deactivate slow
+	golden clones clones-deactivate-rests 2 deactivate rests
+	golden clones clones-deactivate 0 deactivate written lost -n
 	golden deltas delta-missing 2 clone /dev/sdb1 /dev/sdc1 --methodology Snap-And-Clone
 	golden deltas delta-idle 2 clone /dev/sdb1 /dev/sdc1 --delta /dev/sdd1
 	golden deltas delta-other 2 clone /dev/sdb1 /dev/sdc1 --methodology full --delta=/dev/sdd1
@@ -206,6 +222,11 @@ wrong_lines()
 	exits 2 set db0
 	exits 2 set db0 colour=red
 	exits 2 set db0 rate=fast
+	exits 2 set db0 hold-max=500ms -n
+	exits 2 set db0 hold-max=2h -n
+	exits 0 set db0 hold-max=1h -n
+	exits 2 suspend db0 --hold-max 1.5 -y -n
+	exits 0 suspend db0 --hold-max 1m -y -n
 	exits 2 wait db0 --for sometime
 	exits 2 wait db0 --for 'percent_synced>>3'
 	exits 2 decode nothing 3

@@ -110,7 +110,7 @@ t_foreign_data_on_the_delta_stays()
 	synced c
 	remove c
 	blank "$META"
-	refused "delta device belongs to another pair (option .format. overwrites it)" \
+	refused "delta device belongs to another pair: name this pair's own" \
 		"$(clone_line)"
 	clone format
 	synced c

@@ -10,6 +10,14 @@ need_program python3 synctl
 disks 3
 NL="python3 -SE $here/nl.py"
 
+# waiting: somebody waits for the pair, and has seen it
+waiting()
+{
+	rm -f "$TMP/seen"
+	background env SYNCTL_RECORD="$TMP/seen" synctl wait "${P}c"
+	until_true 30 grep -qs "${P}c" "$TMP/seen" || fail "synctl wait: $(cat "$TMP/bg.log")"
+}
+
 t_wait_and_the_tool()
 {
 	legs
@@ -31,12 +39,55 @@ t_wait_and_the_tool()
 	synctl -q -y resync "${P}c" --wait || fail "resync --wait: $?"
 	fields c copy_state=Synchronized
 	same "$C" "$R"
+	# One that hosts write to while it is copied is complete when it is Skewed.
+	dmsio fill "$C" --sectors 0:1000 --seq 1500 >/dev/null
+	slow
+	op resync
+	door
+	dmsio fill "$D" --sectors 4096:8 --seq "$OWN_SEQ" >/dev/null
+	waiting
+	fields c copy_state=Unsynchronized
+	fast
+	wait_exit "$BG" || fail "synctl wait, written to: $(cat "$TMP/bg.log")"
+	fields c copy_state=Skewed progress_status=Completed
+	fresh
+	# One that ends by itself, while somebody waits for it.
+	legs
+	synctl -q clone "$S" "$R" -N "${P}c" --meta "$META" --unassoc --rate 4096 \
+		>"$TMP/out" 2>&1 || fail "synctl clone --unassoc: $(cat "$TMP/out")"
+	waiting
+	fields c copy_state=Unsynchronized
+	fast
+	wait_exit "$BG" || fail "synctl wait, unassoc: $(cat "$TMP/bg.log")"
+	dissolved 1
 	fresh
 	# One that ends by itself: that it is gone is what was waited for.
 	legs
 	synctl -q clone "$S" "$R" -N "${P}c" --meta "$META" --unassoc --wait >"$TMP/out" 2>&1 ||
 		fail "synctl clone --unassoc --wait: $(cat "$TMP/out")"
 	dissolved 1
+}
+
+# refused WHAT WORD...: synctl refuses it, and says that
+refused()
+{
+	_what=$1
+	shift
+	! synctl -q "$@" >"$TMP/out" 2>&1 || fail "accepted: synctl $*"
+	grep -q "$_what" "$TMP/out" || fail "not \"$_what\": $(cat "$TMP/out")"
+}
+
+t_the_tool_says_which_number()
+{
+	legs
+	slice tiny "$D2" 56 "$META_N"
+	refused "too small: .* needs [0-9]* KiB of metadata" \
+		clone "$S" "$R" -N "${P}c" --meta "$(dev tiny)"
+	refused "too small: .* needs at least [0-9]* KiB" snapshot "$S" "$(dev tiny)" "${P}v"
+	grep -q "enlarge the store" "$TMP/out" || fail "no advice: $(cat "$TMP/out")"
+	synctl -q clone "$S" "$R" -N "${P}c" --meta "$META" --region 32K -W || fail "synctl clone: $?"
+	remove c
+	refused "32768 bytes: give that as --region" clone "$S" "$R" -N "${P}c" --meta "$META"
 }
 
 # listen: events from here on in $TMP/events
