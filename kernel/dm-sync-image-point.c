@@ -228,7 +228,7 @@ struct dm_sync_freeze *dm_sync_image_freeze(struct dm_sync_store *s, bool force,
 	*why = "writes are held for a suspended image: a file system cannot be frozen";
 	if (!READ_ONCE(s->holding)) {
 		f = dm_sync_freeze(s->md, DM_SYNC_IMAGE_DRAIN);
-		*why = "the file system could not be frozen";
+		*why = "the file system could not be frozen in 30 seconds (force goes on without)";
 	}
 	return IS_ERR(f) && force ? NULL : f;
 }

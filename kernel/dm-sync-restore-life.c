@@ -349,12 +349,12 @@ static bool is_tight(struct dm_sync_image *image, bool warn)
 int dm_sync_restore_may(struct dm_sync_image *image, const char **why)
 {
 	if (READ_ONCE(door_of(image->store)->bd_holder)) {
-		*why = "the source door is mounted, or another device is on it";
+		*why = "the source door is mounted, or another device is on it: unmount it, or use force";
 		return -EBUSY;
 	}
 	/* With on_full:hold writes wait first, and that is told. */
 	if (READ_ONCE(image->store->on_full) == DM_SYNC_ON_FULL_DROP && is_tight(image, false)) {
-		*why = "the store has too little room: images would be given up for this";
+		*why = "the store has too little room: images would be given up for this; delete images, enlarge the store, or use force";
 		return -ENOSPC;
 	}
 	return 0;
