@@ -51,10 +51,10 @@ t_suspended_resumed_reloaded_in_the_middle()
 
 t_reloaded_under_load()
 {
-	begin rate:262144 priority:high
-	LINE=$(clone_line rate:262144 priority:high)
+	begin rate:65536 priority:high
+	LINE=$(clone_line rate:65536 priority:high)
 	writers src "$C" --threads 8
-	for round in 10 20 30; do
+	for round in 5 10 15; do
 		reaches percent_synced $round 120
 		reload
 		reload --noflush
