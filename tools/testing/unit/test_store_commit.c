@@ -990,6 +990,7 @@ static void test_reread(void)
 	disk_destroy(disk);
 }
 
+/* With one image, and a deadline that is not met soon. */
 static void new_store(void)
 {
 	seed = 2;
@@ -1072,19 +1073,7 @@ static void hang(void)
 /* Two host writes and one of a restore meet a device that does not answer. */
 static void test_hang(void)
 {
-	seed = 2;
-	rng = 7;
-	broken = false;
-	memset(&model, 0, sizeof(model));
-	model.coming_nr = model.own_image = -1;
-	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
-			   600 * CHUNK_SECTORS, rnd);
-	config.hold_max = 5;
-	start();
-	store.hold_max = 5;
-	do
-		create();
-	while (!model.image[0].live);
+	new_store();
 	let_through = given_up = 0;
 	for (u32 n = 0; n < SAVES; n++) {
 		prepare(&writes[n], n * 8 + n % 2, 3, NULL, 0);

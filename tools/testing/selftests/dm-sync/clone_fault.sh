@@ -313,15 +313,21 @@ goes_through()
 	wait_exit "$(cat "$TMP/src.pid")" 100 || fail "$1: a write to the source failed: $(states c)"
 }
 
+# apart SECTOR: the replica has this region on a device of its own, g
+apart()
+{
+	slice g "$D1" $REGION $(($1 + 8))
+	swap r "0 $1 linear $D1 8" "$1 $REGION linear $(dev g) 0" \
+		"$(($1 + REGION)) $((N - $1 - REGION)) linear $D1 $(($1 + REGION + 8))"
+}
+
 # Those that end beside it do not hide that one does not: who waits for its region is told
 # in time, and then the source's host can do without the image.
 t_a_write_of_a_whole_region_hangs_beside_others_that_do_not()
 {
 	begin rate:1
 	at=$((100 * REGION))
-	slice g "$D1" $REGION $((at + 8))
-	swap r "0 $at linear $D1 8" "$at $REGION linear $(dev g) 0" \
-		"$((at + REGION)) $((N - at - REGION)) linear $D1 $((at + REGION + 8))"
+	apart $at
 	# Copied once, then written again and again; nobody flushes.
 	writers own "$D" --sectors $((20 * REGION + 8)):64 --bytes 4k --threads 1 --pause 5000 \
 		--flush-every 0 --seq "$OWN_SEQ"
@@ -359,9 +365,7 @@ t_a_host_does_not_wait_for_a_copy_of_an_aborted_image()
 {
 	begin rate:1
 	at=$((100 * REGION))
-	slice g "$D1" $REGION $((at + 8))
-	swap r "0 $at linear $D1 8" "$at $REGION linear $(dev g) 0" \
-		"$((at + REGION)) $((N - at - REGION)) linear $D1 $((at + REGION + 8))"
+	apart $at
 	reads=$(disk_stat "$S" reads)
 	dmsetup suspend --noflush --nolockfs "${P}g"
 	in_background src dmsio fill "$C" --sectors $at:8
