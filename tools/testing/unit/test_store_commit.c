@@ -904,7 +904,8 @@ static void name_twice(void)
 	mutex_unlock(&store.commit_lock);
 }
 
-static void test_damage(void)
+/* A blank store, and nothing known of it. */
+static void new_disk(void)
 {
 	seed = 2;
 	rng = 7;
@@ -913,6 +914,11 @@ static void test_damage(void)
 	model.coming_nr = model.own_image = -1;
 	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
 			   600 * CHUNK_SECTORS, rnd);
+}
+
+static void test_damage(void)
+{
+	new_disk();
 	start();
 	for (int i = 0; i < 40; i++)
 		create();
@@ -951,13 +957,7 @@ static void test_reread(void)
 	static u8 old[4096], new[4096];
 	u8 *homes;
 
-	seed = 2;
-	rng = 7;
-	broken = false;
-	memset(&model, 0, sizeof(model));
-	model.coming_nr = model.own_image = -1;
-	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
-			   600 * CHUNK_SECTORS, rnd);
+	new_disk();
 	start();
 	homes = disk->now + dm_sync_store_slot_block(&store.layout, 1) * 2ul * 4096;
 	memcpy(old, homes + 4096, 4096);
@@ -993,13 +993,7 @@ static void test_reread(void)
 /* With one image, and a deadline that is not met soon. */
 static void new_store(void)
 {
-	seed = 2;
-	rng = 7;
-	broken = false;
-	memset(&model, 0, sizeof(model));
-	model.coming_nr = model.own_image = -1;
-	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
-			   600 * CHUNK_SECTORS, rnd);
+	new_disk();
 	config.hold_max = 5;
 	start();
 	store.hold_max = 5;
@@ -1165,13 +1159,7 @@ static void test_removal_after_a_hang(void)
 /* An error is not the end; a device that does not answer is, until it does. */
 static void test_reach(void)
 {
-	seed = 2;
-	rng = 7;
-	broken = false;
-	memset(&model, 0, sizeof(model));
-	model.coming_nr = model.own_image = -1;
-	disk = disk_create(dm_sync_store_min_sectors(CHUNK_SECTORS, CHUNKS * CHUNK_SECTORS) +
-			   600 * CHUNK_SECTORS, rnd);
+	new_disk();
 	start();
 	do
 		create();
