@@ -25,7 +25,8 @@
  * A thread owns the stripes that it writes to until they are acknowledged, so
  * the sequence numbers of one sector grow in the order of its writes. An
  * acknowledgement is recorded after the flush returned and before anything is
- * written there again; so at every instant the record is a lower bound. A discard is
+ * written there again; so at every instant the record is a lower bound. In a log it
+ * waits for the flushes of other threads, too: see flushes_settle(). A discard is
  * announced before it is issued, by a mark "zDOOR:lba,len": from then on these sectors
  * may be zeroes, until a write there is acknowledged.
  *
@@ -48,6 +49,7 @@
 #define PIECE		2048u		/* sectors, for reading */
 #define FINDINGS	10u
 #define META_BYTES	(1u << 20)	/* enough for any pair of the tests */
+#define THREADS		64u
 
 struct write {
 	uint64_t lba, seq;
@@ -66,9 +68,12 @@ static struct {
 	uint8_t *claimed;		/* stripes */
 	uint64_t *acked;
 	uint64_t last_seq, done_batches, writes;
+	unsigned int flushes[THREADS + 1];	/* of each owner; odd: one is under way */
+	pthread_cond_t flushed;
 } o = {
 	.threads = 3, .batch = 8, .fua = 20, .max = 160, .end = 2,
-	.lock = PTHREAD_MUTEX_INITIALIZER, .door = 's', .seed = 1,
+	.lock = PTHREAD_MUTEX_INITIALIZER, .flushed = PTHREAD_COND_INITIALIZER,
+	.door = 's', .seed = 1,
 };
 
 static uint64_t device_sectors(int fd, const char *path)
@@ -134,6 +139,38 @@ static void unclaim(uint8_t owner)
 }
 
 /*----------------------------------------------------------------
+ * Flushes
+ *--------------------------------------------------------------*/
+
+/* One of @owner begins, or has ended. */
+static void flush_turn(uint8_t owner)
+{
+	pthread_mutex_lock(&o.lock);
+	o.flushes[owner]++;
+	pthread_cond_broadcast(&o.flushed);
+	pthread_mutex_unlock(&o.lock);
+}
+
+/*
+ * Of two flushes at once dm-log-writes gives all that is to be durable to the one that
+ * came first, and logs it when that one ends. The other may have ended before: then the
+ * device has kept its word and the log lags behind. So nothing is acknowledged in it
+ * before all flushes have ended that were under way when our own did. That leaves those
+ * of other processes and of the pair itself, which are few.
+ */
+static void flushes_settle(void)
+{
+	unsigned int i, seen[THREADS + 1];
+
+	pthread_mutex_lock(&o.lock);
+	memcpy(seen, o.flushes, sizeof(seen));
+	for (i = 0; i <= THREADS; i++)
+		while (seen[i] & 1 && o.flushes[i] == seen[i])
+			pthread_cond_wait(&o.flushed, &o.lock);
+	pthread_mutex_unlock(&o.lock);
+}
+
+/*----------------------------------------------------------------
  * Acknowledgement
  *--------------------------------------------------------------*/
 
@@ -165,8 +202,10 @@ static void ack_by_record(const struct write *w, unsigned int nr)
 
 static void acknowledge(const struct write *w, unsigned int nr)
 {
-	if (o.mark)
+	if (o.mark) {
+		flushes_settle();
 		ack_by_mark(w, nr);
+	}
 	if (o.ack)
 		ack_by_record(w, nr);
 }
@@ -221,6 +260,22 @@ static void discard_one(struct write *w)
 		    strerror(errno));
 }
 
+/* A write with FUA has a flush behind it, as O_DSYNC asks for. */
+static void write_through(struct write *w, char *buf, uint8_t owner)
+{
+	flush_turn(owner);
+	write_one(w, buf, true);
+	flush_turn(owner);
+}
+
+static void flush(uint8_t owner)
+{
+	flush_turn(owner);
+	if (fdatasync(o.fd))
+		die("%s: flush: %s", o.path, strerror(errno));
+	flush_turn(owner);
+}
+
 static void one_batch(uint64_t *state, char *buf, uint8_t owner)
 {
 	bool discard = chance(state) % 100 < o.discard;
@@ -233,11 +288,13 @@ static void one_batch(uint64_t *state, char *buf, uint8_t owner)
 			continue;
 		if (discard)
 			discard_one(&w[nr++]);
+		else if (fua)
+			write_through(&w[nr++], buf, owner);
 		else
-			write_one(&w[nr++], buf, fua);
+			write_one(&w[nr++], buf, false);
 	}
-	if (nr && (discard || !fua) && fdatasync(o.fd))
-		die("%s: flush: %s", o.path, strerror(errno));
+	if (nr && (discard || !fua))
+		flush(owner);
 	if (nr)
 		acknowledge(w, nr);
 	unclaim(owner);
@@ -259,10 +316,10 @@ static void *writer(void *arg)
 
 static int write_all(void)
 {
-	pthread_t thread[64];
+	pthread_t thread[THREADS];
 	unsigned int i;
 
-	if (o.threads > 64 || o.batch > BATCH_MAX || o.length <= o.max)
+	if (o.threads > THREADS || o.batch > BATCH_MAX || o.length <= o.max)
 		die("too many threads, too large a batch, or too small an area");
 	o.end += seconds_now();
 	for (i = 0; i < o.threads; i++)
