@@ -156,7 +156,8 @@ static void flush_turn(uint8_t owner)
  * came first, and logs it when that one ends. The other may have ended before: then the
  * device has kept its word and the log lags behind. So nothing is acknowledged in it
  * before all flushes have ended that were under way when our own did. That leaves those
- * of other processes and of the pair itself, which are few.
+ * of other processes and of the pair itself, which are few. A pair that promised too early
+ * is found out where no other flush was under way, and by crash_order.
  */
 static void flushes_settle(void)
 {

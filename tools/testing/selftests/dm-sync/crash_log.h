@@ -7,7 +7,9 @@
  * in the same sector. A write with FUA is logged when it completed, any other
  * when a flush completed that was sent after it had completed. So every prefix
  * of the log is a state in which a power cut may leave the device, namely the
- * one in which nothing survived that was not promised.
+ * one in which nothing survived that was not promised. When flushes overlap it may lag
+ * behind that: what was promised by the one that ended first may be logged with the other
+ * (see flushes_settle() in crash_load.c).
  */
 #ifndef CRASH_LOG_H
 #define CRASH_LOG_H
